@@ -1,0 +1,172 @@
+package basic
+
+import (
+	"container/list"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"runtime"
+	"sync"
+	"time"
+
+	"auth-watchdog/watchdog/internal/limit"
+)
+
+// Bounds of a [Memory].
+const (
+	// HashingMemory is what all hashing together may take at a time, in bytes.
+	HashingMemory = 64 << 20
+
+	// maxHashing is how many requests may wait for their turn to hash, each
+	// for hashingWait; the others are told to come back.
+	maxHashing  = 64
+	hashingWait = time.Second
+
+	// fresh is for how long a verified password is taken without hashing it
+	// again.
+	fresh = 5 * time.Minute
+
+	// maxVerified is how many verified passwords are remembered.
+	maxVerified = 4096
+
+	// A name may fail accountBurst times at once, and then once in accountEvery.
+	accountBurst = 250
+	accountEvery = 6 * time.Second
+	maxAccounts  = 10_000
+)
+
+// A Memory remembers which passwords were verified and which names have
+// failed, and bounds the hashing. It outlives the policy that it serves: hand
+// the same one to each new [Method]. It is not written anywhere.
+type Memory struct {
+	key      [sha256.Size]byte // of this process
+	hashing  *limit.Weighted
+	share    int64 // the least that one hash is counted as
+	accounts *limit.Failures
+	now      func() time.Time
+
+	mu       sync.Mutex
+	verified map[digest]*list.Element
+	order    *list.List         // of *verdict, the last used first
+	pending  map[digest]*flight // hashes under way
+}
+
+// digest stands for a name, a password and the hash it was held against.
+type digest [sha256.Size]byte
+
+type verdict struct {
+	of digest
+	at time.Time // when it was hashed
+}
+
+// A flight is a hash under way, for which all who ask the same wait.
+type flight struct {
+	done chan struct{}
+	outcome
+}
+
+type outcome struct {
+	good bool
+	busy bool // there was no room to hash
+}
+
+// NewMemory returns a Memory that remembers nothing yet.
+func NewMemory() *Memory {
+	m := &Memory{
+		hashing: limit.NewWeighted(HashingMemory, hashingWait, maxHashing),
+		// No more at a time than there are processors.
+		share:    HashingMemory / int64(runtime.GOMAXPROCS(0)),
+		accounts: limit.NewFailures(accountBurst, accountEvery, maxAccounts),
+		now:      time.Now,
+		verified: make(map[digest]*list.Element),
+		order:    list.New(),
+		pending:  make(map[digest]*flight),
+	}
+	copy(m.key[:], randomBytes(len(m.key)))
+	return m
+}
+
+// digest is an HMAC over fields with their lengths, so that nothing can move
+// from one to the next: neither "a"+"bc" nor a password with a hash at its end
+// stands for another.
+func (m *Memory) digest(fields ...[]byte) digest {
+	h := hmac.New(sha256.New, m.key[:])
+	var length [8]byte
+	for _, f := range fields {
+		binary.BigEndian.PutUint64(length[:], uint64(len(f)))
+		h.Write(length[:])
+		h.Write(f)
+	}
+	return digest(h.Sum(nil))
+}
+
+// known reports whether d was verified before, and whether that is recent
+// enough to need no hashing.
+func (m *Memory) known(d digest) (before, recently bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.verified[d]
+	if e == nil {
+		return false, false
+	}
+	m.order.MoveToFront(e)
+	return true, m.now().Sub(e.Value.(*verdict).at) < fresh //nolint:forcetypeassert // the list holds nothing else
+}
+
+func (m *Memory) remember(d digest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := &verdict{d, m.now()}
+	if e := m.verified[d]; e != nil {
+		e.Value = v
+		m.order.MoveToFront(e)
+		return
+	}
+	if m.order.Len() >= maxVerified {
+		delete(m.verified, m.order.Remove(m.order.Back()).(*verdict).of) //nolint:forcetypeassert // the list holds nothing else
+	}
+	m.verified[d] = m.order.PushFront(v)
+}
+
+// verify runs check, which takes so many bytes, unless one for the same digest
+// is under way, whose outcome it then shares.
+func (m *Memory) verify(ctx context.Context, d digest, bytes int64, check func() bool) outcome {
+	m.mu.Lock()
+	if f := m.pending[d]; f != nil {
+		m.mu.Unlock()
+		select {
+		case <-f.done:
+			return f.outcome
+		case <-ctx.Done():
+			return outcome{busy: true}
+		}
+	}
+	f := &flight{done: make(chan struct{})}
+	m.pending[d] = f
+	m.mu.Unlock()
+
+	defer func() {
+		m.mu.Lock()
+		delete(m.pending, d)
+		m.mu.Unlock()
+		close(f.done)
+	}()
+	f.outcome = m.hash(ctx, bytes, check)
+	if f.good {
+		m.remember(d)
+	}
+	return f.outcome
+}
+
+func (m *Memory) hash(ctx context.Context, bytes int64, check func() bool) outcome {
+	if bytes == 0 { // nothing to bound
+		return outcome{good: check()}
+	}
+	share := max(bytes, m.share)
+	if !m.hashing.Acquire(ctx, share) {
+		return outcome{busy: true}
+	}
+	defer m.hashing.Release(share)
+	return outcome{good: check()}
+}

@@ -1,0 +1,304 @@
+// Package bearer recognises bearer tokens and API keys (RFC 6750) by the lines
+// of a secret file.
+package bearer
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/internal/setting"
+	"auth-watchdog/watchdog/secret"
+)
+
+// Config says where the key stands in a request, and which secret has the keys.
+type Config struct {
+	Secret string // "api-key" if empty
+	Header string // "Authorization" if empty; any other holds the key and nothing else
+	Query  string // a parameter that may hold the key instead; none if empty
+}
+
+// Fields describes the configuration.
+func (c *Config) Fields() []setting.Field {
+	return []setting.Field{
+		{
+			Name: "secret", Default: "api-key", Value: setting.SecretName(&c.Secret),
+			Meaning: "the secret with one key a line: `[name] credential [scopes=a,b] [expires=TIME]`",
+		},
+		{
+			Name: "header", Default: authorization, Value: setting.Header(&c.Header),
+			Meaning: "where the key stands: `Authorization: Bearer KEY`, or any other header that holds the key alone",
+		},
+		{
+			Name: "query", Value: setting.Checked(&c.Query, "name of a query parameter", func(s string) bool { return all(s, unreserved) }),
+			Meaning: "a query parameter that may hold the key instead; URLs end up in logs and histories, so only for callers that cannot send headers",
+		},
+	}
+}
+
+func unreserved(c byte) bool {
+	return isAlphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '~'
+}
+
+// Secrets are the names of the secrets that the method needs.
+func (c *Config) Secrets() []string { return []string{c.Secret} }
+
+// Check says what is wrong with the configuration, as far as can be told
+// without the secret.
+func (c *Config) Check() error {
+	if auth.IsIdentityHeader(c.Header) {
+		return fmt.Errorf("header: %s tells the function who called, and is ours to set", c.Header)
+	}
+	return nil
+}
+
+// Present gives r a key as a caller would; show is what stands for it.
+func (c *Config) Present(r *http.Request, show func(string) string, _ func(string) secret.Value) (body string, err error) {
+	key := show(c.Secret)
+	if c.Header == authorization {
+		key = "Bearer " + key
+	}
+	r.Header.Set(c.Header, key)
+	return "", nil
+}
+
+const authorization = "Authorization"
+
+// A Method recognises the keys of one secret.
+type Method struct {
+	name    string
+	config  Config
+	headers []string
+	valid   func(string) bool // the characters that a key can have in that header
+	keys    []key
+
+	// byDigest finds a key in a time that does not grow with their number. It
+	// is entered with the SHA-256 of blind and the key's digest, so that how
+	// long a look-up takes tells nothing of the digests that are in it.
+	byDigest map[[sha256.Size]byte]*key
+	blind    [sha256.Size]byte
+
+	now func() time.Time
+}
+
+var (
+	_ auth.Method   = (*Method)(nil)
+	_ auth.Stripper = (*Method)(nil)
+	_ auth.Keeper   = (*Method)(nil)
+)
+
+// New returns the method of that name over the lines of a key file. Its error
+// has every line that is wrong.
+func New(name string, c Config, file secret.Value) (*Method, error) {
+	if c.Secret == "" {
+		c.Secret = "api-key"
+	}
+	if c.Header == "" {
+		c.Header = authorization
+	}
+	c.Header = http.CanonicalHeaderKey(c.Header)
+	valid := isVisible
+	if c.Header == authorization {
+		valid = isB64Token
+	}
+	keys, err := parseKeys(file, valid)
+	if err != nil {
+		return nil, err
+	}
+	m := &Method{
+		name: name, config: c, headers: []string{c.Header}, valid: valid, keys: keys,
+		byDigest: make(map[[sha256.Size]byte]*key, len(keys)), now: time.Now,
+	}
+	_, _ = rand.Read(m.blind[:]) // never fails
+	for i := range m.keys {
+		k := &m.keys[i]
+		m.byDigest[m.blinded(k.digest)] = k
+	}
+	return m, nil
+}
+
+func (m *Method) blinded(digest [sha256.Size]byte) [sha256.Size]byte {
+	var b [2 * sha256.Size]byte
+	copy(b[:], m.blind[:])
+	copy(b[sha256.Size:], digest[:])
+	return sha256.Sum256(b[:])
+}
+
+// Name implements [auth.Method].
+func (m *Method) Name() string { return m.name }
+
+// Headers implements [auth.Method].
+func (m *Method) Headers() []string { return m.headers }
+
+var (
+	errMalformed = &auth.Denied{Reason: auth.Malformed}
+	errUnknown   = &auth.Denied{Reason: auth.Unknown}
+	errTwo       = &auth.Denied{Reason: auth.TwoCredential, Err: errors.New("in a header and in the query, or twice in the query")}
+	errQuery     = &auth.Denied{Reason: auth.TwoReadings, Err: errors.New("a query that does not parse")}
+)
+
+// Authenticate implements [auth.Method].
+func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
+	token, err := m.token(r)
+	if err != nil {
+		return auth.Identity{}, err
+	}
+	k := m.byDigest[m.blinded(digestOf(token))]
+	if k == nil {
+		return auth.Identity{}, errUnknown
+	}
+	subject := k.name
+	if subject == "" {
+		subject = m.name
+	}
+	if !k.Expires.IsZero() && !m.now().Before(k.Expires) {
+		return auth.Identity{}, &auth.Denied{Reason: auth.Expired, Subject: subject, Err: fmt.Errorf("on %s", k.Expires.Format(time.RFC3339))}
+	}
+	return auth.Identity{
+		Subject: subject, Method: m.name, Scopes: k.Scopes, Expires: k.Expires,
+		Secret: m.config.Secret, Key: k.label(),
+	}, nil
+}
+
+// digestOf is the SHA-256 of s. Keys of ordinary length are copied to the
+// stack: a decision allocates nothing.
+func digestOf(s string) [sha256.Size]byte {
+	var buf [128]byte
+	if len(s) > len(buf) {
+		return sha256.Sum256([]byte(s))
+	}
+	return sha256.Sum256(buf[:copy(buf[:], s)])
+}
+
+// token returns what r presents.
+func (m *Method) token(r *auth.Request) (string, error) {
+	fromHeader, err := m.fromHeader(r.Header)
+	if m.config.Query == "" || err != nil && err != auth.ErrNoCredential { //nolint:errorlint // both are our own values
+		return fromHeader, err
+	}
+	fromQuery, found, errQuery := m.fromQuery(r.URL.RawQuery)
+	switch {
+	case errQuery != nil:
+		return "", errQuery
+	case !found:
+		return fromHeader, err
+	case err == nil:
+		return "", errTwo
+	}
+	return fromQuery, nil
+}
+
+func (m *Method) fromHeader(h http.Header) (string, error) {
+	values := h[m.config.Header]
+	if len(values) == 0 {
+		return "", auth.ErrNoCredential
+	}
+	token := values[0]
+	if m.config.Header == authorization {
+		scheme, rest, _ := strings.Cut(token, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", auth.ErrNoCredential
+		}
+		token = strings.Trim(rest, " ")
+	}
+	if len(token) > longest || !m.valid(token) {
+		return "", errMalformed
+	}
+	return token, nil
+}
+
+// fromQuery returns the value of the parameter. A query that parsers read in
+// different ways is refused.
+func (m *Method) fromQuery(raw string) (token string, found bool, err error) {
+	for name, value := range pairs(raw) {
+		n, errName := url.QueryUnescape(name)
+		v, errValue := url.QueryUnescape(value)
+		switch {
+		case errName != nil, errValue != nil, strings.Contains(name+value, ";"):
+			return "", false, errQuery
+		case n != m.config.Query:
+			continue
+		case found:
+			return "", false, errTwo
+		case len(v) > longest || !isVisible(v):
+			return "", false, errMalformed
+		}
+		token, found = v, true
+	}
+	return token, found, nil
+}
+
+// pairs yields the parameters of a query as they are written.
+func pairs(raw string) func(yield func(name, value string) bool) {
+	return func(yield func(name, value string) bool) {
+		for pair := range strings.SplitSeq(raw, "&") {
+			name, value, _ := strings.Cut(pair, "=")
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+// Strip implements [auth.Stripper].
+func (m *Method) Strip(r *http.Request) {
+	r.Header.Del(m.config.Header)
+	if m.config.Query == "" || r.URL.RawQuery == "" {
+		return
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if n, err := url.QueryUnescape(name); err != nil || n != m.config.Query {
+			kept = append(kept, pair)
+		}
+	}
+	u := *r.URL
+	u.RawQuery = strings.Join(kept, "&")
+	r.URL = &u
+	r.RequestURI = u.RequestURI()
+}
+
+// Challenge implements [auth.Method], as RFC 6750 §3 has it: an error only if
+// a token was presented.
+func (m *Method) Challenge(realm string, why auth.Reason) string {
+	if why == auth.NoCredential {
+		return fmt.Sprintf("Bearer realm=%q", realm)
+	}
+	return fmt.Sprintf("Bearer realm=%q, error=\"invalid_token\"", realm)
+}
+
+// Credentials implements [auth.Keeper].
+func (m *Method) Credentials() []auth.Credential {
+	list := make([]auth.Credential, len(m.keys))
+	for i := range m.keys {
+		k := &m.keys[i]
+		list[i] = auth.Credential{Secret: m.config.Secret, Key: k.label(), Scopes: k.Scopes, Expires: k.Expires}
+	}
+	return list
+}
+
+// Warnings implements [auth.Keeper].
+func (m *Method) Warnings() []string {
+	var list []string
+	for i := range m.keys {
+		k := &m.keys[i]
+		if k.short {
+			list = append(list, fmt.Sprintf("secret %q, %s: is shorter than %d characters and can be guessed; auth-watchdog key new makes a good one",
+				m.config.Secret, k.label(), shortest))
+		}
+		if !k.Expires.IsZero() && !m.now().Before(k.Expires) {
+			list = append(list, fmt.Sprintf("secret %q, %s: expired on %s", m.config.Secret, k.label(), k.Expires.Format(time.RFC3339)))
+		}
+	}
+	if m.config.Query != "" {
+		list = append(list, fmt.Sprintf("keys are taken from the query parameter %q: URLs end up in logs and histories", m.config.Query))
+	}
+	return list
+}

@@ -1,0 +1,213 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options of a [Gate]. The zero value is usable.
+type Options struct {
+	// Realm names what is protected in the challenges of a 401; "function" if
+	// empty.
+	Realm string
+
+	// Buffers bounds the bodies that methods must see;
+	// NewBuffers(DefaultMaxBody, DefaultMaxBuffered) if nil.
+	Buffers *Buffers
+
+	// BodyTimeout bounds how long such a body may take to arrive; 0 is no
+	// bound.
+	BodyTimeout time.Duration
+
+	// KeepCredentials leaves the credential on the request that the handler
+	// sees.
+	KeepCredentials bool
+
+	// Throttle, if set, is told of each request that brought a wrong
+	// credential, and says how long its sender has to wait before it is told
+	// again that it is wrong: 0 for not at all. A right credential passes
+	// whatever Throttle says, because the address that failures come from may
+	// be shared with callers who do nothing wrong.
+	Throttle func(*http.Request) time.Duration
+
+	// Report, if set, is told of every decision before it is carried out.
+	Report func(*http.Request, Decision)
+}
+
+// A Gate puts a policy in front of a handler. Policies can be swapped while it
+// works; the zero value has none and refuses everything.
+type Gate struct {
+	policy  atomic.Pointer[Policy]
+	options Options
+	pool    sync.Pool
+}
+
+// NewGate returns a gate with the given policy.
+func NewGate(p *Policy, o Options) *Gate {
+	if o.Realm == "" {
+		o.Realm = "function"
+	}
+	if o.Buffers == nil {
+		o.Buffers = NewBuffers(DefaultMaxBody, DefaultMaxBuffered)
+	}
+	g := &Gate{options: o}
+	g.policy.Store(p)
+	return g
+}
+
+// Swap replaces the policy. Requests that have begun are decided by the old
+// one.
+func (g *Gate) Swap(p *Policy) { g.policy.Store(p) }
+
+// Policy returns the policy in force, nil if there is none.
+func (g *Gate) Policy() *Policy { return g.policy.Load() }
+
+var noPolicy Policy
+
+// Wrap returns a handler that passes on to next what the policy admits and
+// answers everything else itself.
+//
+// What next sees: no identity header but those set by [Identity.SetHeaders],
+// no credential (unless kept), no trailers, the identity in the request's
+// context, and a context that ends when the credential does.
+func (g *Gate) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		policy := g.policy.Load() // once: one request, one policy
+		if policy == nil {
+			policy = &noPolicy
+		}
+		if policy.spoofable != nil {
+			policy.spoofable.Remove(r.Header, policy.read)
+		}
+
+		req := g.request(w, r)
+		defer g.done(req)
+		d := policy.Decide(req)
+		if g.options.Throttle != nil && d.Reason.wrong() {
+			if wait := g.options.Throttle(r); wait > 0 {
+				d.Reason, d.RetryAfter = Throttled, wait
+			}
+		}
+		if g.options.Report != nil {
+			g.options.Report(r, d)
+		}
+		if !d.Allowed() {
+			refuse(w, g.options.Realm, d)
+			return
+		}
+		g.pass(w, req, d, next)
+	})
+}
+
+// wrong reports whether a credential was presented that is not good.
+func (r Reason) wrong() bool { return r.Status() == http.StatusUnauthorized && r != NoCredential }
+
+func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.Handler) {
+	ctx := req.Context()
+	if !d.Rule.Public {
+		ctx = NewContext(ctx, d.Identity)
+		// A cache between us and the callers must not give one's answer to
+		// another.
+		if d.Rule.vary != nil {
+			w.Header()["Vary"] = d.Rule.vary
+		}
+	}
+	if !d.Identity.Expires.IsZero() {
+		// A stream or a WebSocket does not outlive the credential.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, d.Identity.Expires, ErrExpired)
+		defer cancel()
+	}
+	out := req.WithContext(ctx)
+	out.Trailer = nil // the caller's word, and it would come after ours
+	req.handOn(out)
+	if !g.options.KeepCredentials {
+		for _, m := range d.Rule.methods() { // a public rule keeps what it got
+			if s, ok := m.(Stripper); ok {
+				s.Strip(out)
+			}
+		}
+	}
+	d.Identity.SetHeaders(out.Header)
+	next.ServeHTTP(w, out)
+}
+
+// ErrExpired is the cause with which the context of a request ends when its
+// credential expires.
+var ErrExpired = errors.New("the credential has expired")
+
+// request returns a Request for r from the pool.
+func (g *Gate) request(w http.ResponseWriter, r *http.Request) *Request {
+	req, _ := g.pool.Get().(*Request)
+	if req == nil {
+		req = new(Request)
+	}
+	req.Request, req.writer = r, w
+	req.buffers, req.timeout = g.options.Buffers, g.options.BodyTimeout
+	return req
+}
+
+func (g *Gate) done(req *Request) {
+	req.body.Release()
+	*req = Request{}
+	g.pool.Put(req)
+}
+
+// refuse answers a request that may not pass.
+func refuse(w http.ResponseWriter, realm string, d Decision) {
+	if d.Reason.Status() == http.StatusUnauthorized {
+		w.Header()["Www-Authenticate"] = challenges(realm, d)
+	}
+	Refuse(w, &Denied{Reason: d.Reason, RetryAfter: d.RetryAfter})
+}
+
+// Refuse answers a request that may not pass. It says what the standards ask
+// for and nothing else: the reason is for the log. A challenge must be set
+// already.
+func Refuse(w http.ResponseWriter, d *Denied) {
+	status := d.Reason.Status()
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch status {
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
+	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
+		h.Set("Connection", "close") // the rest of the body is not worth reading
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		seconds := max(1, int((d.RetryAfter+time.Second-1)/time.Second))
+		h.Set("Retry-After", strconv.Itoa(seconds))
+		// For OpenFaaS' queue worker, which tries again what failed inside.
+		h.Set("X-Openfaas-Internal", "auth-watchdog")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(http.StatusText(status) + "\n"))
+}
+
+// challenges returns a line for each way in, those of one wording once.
+func challenges(realm string, d Decision) []string {
+	var lines []string
+	for _, m := range d.Rule.methods() {
+		why := NoCredential
+		for _, o := range d.Objections {
+			if o.Method == m {
+				why = o.reason()
+			}
+		}
+		line := m.Challenge(realm, why)
+		seen := false
+		for _, l := range lines {
+			seen = seen || l == line
+		}
+		if !seen {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}

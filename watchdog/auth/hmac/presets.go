@@ -1,0 +1,46 @@
+package hmac
+
+// A Preset is how a known sender signs.
+type Preset struct {
+	Sender string // who it is
+	Source string // where it says so
+	Secret string // what goes in the secret
+
+	// Schemes are tried in their order; the first whose signature is present
+	// decides.
+	Schemes []Scheme
+
+	Example Example // of what it sends, to try a function with; optional
+}
+
+// An Example is a request that a sender sends.
+type Example struct {
+	Header map[string]string
+	Body   string
+}
+
+// Presets are the senders known by name.
+var Presets = map[string]Preset{
+	"github": {
+		Sender: "GitHub",
+		Source: "docs.github.com, Validating webhook deliveries",
+		Secret: "the webhook's secret as it was typed",
+		Schemes: []Scheme{{
+			Alg:       SHA256,
+			Signature: Signature{Headers: []string{"X-Hub-Signature-256"}, Prefix: "sha256=", Encoding: Hex},
+			Signed:    "{body}",
+		}},
+		Example: Example{
+			Header: map[string]string{"X-GitHub-Event": "push"},
+			Body:   `{"ref":"refs/heads/main","repository":{"full_name":"octo/hello"},"pusher":{"name":"octocat"},"commits":[{"message":"Say hello"},{"message":"Say it louder"}]}`,
+		},
+	},
+}
+
+// Default is the scheme of a method without a preset: what
+// faas-cli invoke --sign X-Hub-Signature-256 --key KEY sends.
+var Default = Scheme{
+	Alg:       SHA256,
+	Signature: Signature{Headers: []string{"X-Hub-Signature-256"}, Prefix: "sha256=", Encoding: Hex},
+	Signed:    "{body}",
+}

@@ -1,0 +1,296 @@
+package hmac
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog/auth"
+)
+
+// maxSignatures is how many signatures one request may bring.
+const maxSignatures = 20
+
+func malformed(format string, args ...any) error {
+	return &auth.Denied{Reason: auth.Malformed, Err: fmt.Errorf(format, args...)}
+}
+
+// signatures returns the signatures of r as they are written, and the items
+// that stood beside them. It returns auth.ErrNoCredential if there is none.
+func (s *Signature) signatures(r *auth.Request) (found, items []string, err error) {
+	var values []string
+	for _, h := range s.Headers {
+		v, err := header(r.Header, h)
+		if err != nil {
+			return nil, nil, err
+		}
+		if v != "" {
+			values = append(values, v)
+		}
+	}
+	switch {
+	case s.JSON != "" && isJSON(r):
+		body, err := r.ReadBody()
+		if err != nil {
+			return nil, nil, err
+		}
+		if v, ok, err := jsonValue(body, s.JSON); err != nil {
+			return nil, nil, err
+		} else if ok {
+			values = append(values, v)
+		}
+	case s.Query != "":
+		v, err := parameter(r.URL.RawQuery, s.Query)
+		if err != nil {
+			return nil, nil, err
+		}
+		if v != "" {
+			values = append(values, v)
+		}
+	}
+	for _, v := range values {
+		if s.Split == "" {
+			items = append(items, v)
+			continue
+		}
+		for item := range strings.SplitSeq(v, s.Split) {
+			items = append(items, strings.Trim(item, " \t"))
+		}
+	}
+	for _, item := range items {
+		if text, ok := strings.CutPrefix(item, s.Prefix); ok && text != "" {
+			found = append(found, text)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return nil, nil, auth.ErrNoCredential
+	case len(found) > maxSignatures:
+		return nil, nil, malformed("more than %d signatures", maxSignatures)
+	}
+	return found, items, nil
+}
+
+// decode returns the signatures that are written as they have to be.
+func (s *Signature) decode(texts []string, size int) ([][]byte, error) {
+	var list [][]byte
+	for _, text := range texts {
+		var b []byte
+		var err error
+		switch s.Encoding {
+		case Base64:
+			b, err = base64.StdEncoding.Strict().DecodeString(text)
+		case Base64URL:
+			b, err = base64.URLEncoding.Strict().DecodeString(text)
+		default:
+			b, err = hex.DecodeString(text)
+		}
+		// The decoders of base64 pass over line ends.
+		if err == nil && !strings.ContainsAny(text, "\r\n") && len(b) > 0 && (size == 0 || len(b) == size) {
+			list = append(list, b)
+		}
+	}
+	if len(list) == 0 {
+		return nil, malformed("no signature is %s of the right length", s.Encoding)
+	}
+	return list, nil
+}
+
+// read returns the text at the source; empty if there is none.
+func (s Source) read(r *auth.Request) (string, error) {
+	switch {
+	case s.Header != "":
+		return header(r.Header, s.Header)
+	case s.Query != "":
+		return parameter(r.URL.RawQuery, s.Query)
+	case s.JSON != "":
+		body, err := r.ReadBody()
+		if err != nil {
+			return "", err
+		}
+		v, _, err := jsonValue(body, s.JSON)
+		return v, err
+	}
+	return "", nil
+}
+
+// text returns the time as it is written, which is what was signed.
+func (t Time) text(r *auth.Request, items []string) (string, error) {
+	if t.SigPrefix == "" {
+		return t.read(r)
+	}
+	var found []string
+	for _, item := range items {
+		if text, ok := strings.CutPrefix(item, t.SigPrefix); ok {
+			found = append(found, text)
+		}
+	}
+	if len(found) != 1 {
+		return "", malformed("%d times in the signature", len(found))
+	}
+	return found[0], nil
+}
+
+// parse reads a time. It takes one spelling of each: no sign, no space.
+func (t Time) parse(text string) (time.Time, error) {
+	wrong := malformed("the time is not %s", t.Format)
+	switch t.Format {
+	case RFC3339:
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return time.Time{}, wrong
+		}
+		return at, nil
+	case HTTPDate:
+		at, err := http.ParseTime(text)
+		if err != nil {
+			return time.Time{}, wrong
+		}
+		return at, nil
+	}
+	const most = 16
+	if text == "" || len(text) > most || strings.Trim(text, "0123456789") != "" {
+		return time.Time{}, wrong
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, wrong
+	}
+	if t.Format == UnixMS {
+		return time.UnixMilli(n), nil
+	}
+	return time.Unix(n, 0), nil
+}
+
+// judge reports whether text is a time near enough to now, on either side.
+func (t Time) judge(text string, now time.Time) error {
+	if text == "" {
+		return malformed("no time of signing")
+	}
+	at, err := t.parse(text)
+	if err != nil {
+		return err
+	}
+	if t.Tolerance == 0 {
+		return nil // signed, and not judged
+	}
+	if age := now.Sub(at); age > t.Tolerance || age < -t.Tolerance {
+		return &auth.Denied{Reason: auth.Stale, Err: fmt.Errorf("signed %s from now, and %s is the most", age.Round(time.Second), t.Tolerance)}
+	}
+	return nil
+}
+
+// header returns the value of a header that may come once.
+func header(h http.Header, name string) (string, error) {
+	values := h[http.CanonicalHeaderKey(name)]
+	switch len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return values[0], nil
+	}
+	return "", &auth.Denied{Reason: auth.TwoCredential, Err: fmt.Errorf("%s came %d times", name, len(values))}
+}
+
+// parameter returns the value of a query parameter that may come once.
+func parameter(raw, name string) (string, error) {
+	values, err := url.ParseQuery(raw)
+	switch {
+	case err != nil:
+		return "", &auth.Denied{Reason: auth.TwoReadings, Err: errors.New("a query that does not parse")}
+	case len(values[name]) > 1:
+		return "", &auth.Denied{Reason: auth.TwoCredential, Err: fmt.Errorf("parameter %q came %d times", name, len(values[name]))}
+	}
+	return values.Get(name), nil
+}
+
+func isJSON(r *auth.Request) bool {
+	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
+}
+
+// jsonValue returns the text of the string or number at a path. A name that
+// stands twice in an object on the way is refused: parsers differ on which one
+// counts.
+func jsonValue(body []byte, path string) (text string, found bool, err error) {
+	names := strings.Split(path, ".")
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	text, found, err = find(d, names)
+	if err == nil {
+		if _, errEnd := d.Token(); !errors.Is(errEnd, io.EOF) {
+			err = errors.New("text after the end")
+		}
+	}
+	if err != nil {
+		return "", false, malformed("the body as JSON: %w", err)
+	}
+	return text, found, nil
+}
+
+// find reads one value and returns the text at names in it. Below the path it
+// reads on without looking.
+func find(d *json.Decoder, names []string) (text string, found bool, err error) {
+	t, err := d.Token()
+	if err != nil {
+		return "", false, err
+	}
+	delim, isDelim := t.(json.Delim)
+	switch {
+	case !isDelim:
+		if len(names) > 0 {
+			return "", false, nil
+		}
+		switch v := t.(type) {
+		case string:
+			return v, true, nil
+		case json.Number:
+			return v.String(), true, nil
+		}
+		return "", false, nil
+	case delim == '[':
+		for d.More() {
+			if err := skip(d); err != nil {
+				return "", false, err
+			}
+		}
+	default:
+		seen := false
+		for d.More() {
+			name, err := d.Token()
+			if err != nil {
+				return "", false, err
+			}
+			if len(names) == 0 || name != names[0] {
+				if err := skip(d); err != nil {
+					return "", false, err
+				}
+				continue
+			}
+			if seen {
+				return "", false, fmt.Errorf("%q stands twice", names[0])
+			}
+			seen = true
+			if text, found, err = find(d, names[1:]); err != nil {
+				return "", false, err
+			}
+		}
+	}
+	_, err = d.Token() // the closing bracket
+	return text, found, err
+}
+
+func skip(d *json.Decoder) error {
+	var v json.RawMessage
+	return d.Decode(&v)
+}

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog/internal/headers"
+)
+
+// An Identity says who sent a request and how we know.
+type Identity struct {
+	Subject string    // the name of the key or the user, or the method's own
+	Method  string    // name of the Method that vouches for it; empty when public
+	Scopes  []string  // what the credential allows
+	Expires time.Time // zero: does not expire
+
+	// Secret and Key name the credential that was presented, for those who
+	// rotate it: the secret's file, and the entry in it.
+	Secret, Key string
+}
+
+// The headers that tell the function who called. The gate removes them, in
+// every spelling, from what the caller sent.
+const (
+	SubjectHeader = "X-Auth-Subject"
+	MethodHeader  = "X-Auth-Method"
+	ScopesHeader  = "X-Auth-Scopes" // comma-separated; absent if there are none
+)
+
+// SetHeaders tells the function in h who called. Of nobody, as on a public
+// rule, it says nothing.
+func (id Identity) SetHeaders(h http.Header) {
+	if id.Method == "" {
+		return
+	}
+	h[SubjectHeader] = []string{id.Subject}
+	h[MethodHeader] = []string{id.Method}
+	if len(id.Scopes) > 0 {
+		h[ScopesHeader] = []string{strings.Join(id.Scopes, ",")}
+	}
+}
+
+type contextKey struct{}
+
+// NewContext returns a context that carries id.
+func NewContext(ctx context.Context, id Identity) context.Context {
+	return context.WithValue(ctx, contextKey{}, id)
+}
+
+// FromContext returns the identity of a request that a gate has admitted. It
+// is false for requests that came by a public rule, or not through a gate.
+func FromContext(ctx context.Context) (Identity, bool) {
+	id, ok := ctx.Value(contextKey{}).(Identity)
+	return id, ok
+}
+
+// identityHeaders are the headers in which proxies tell what they know of the
+// caller, and which functions and their frameworks may believe: ours, those of
+// other proxies, and client certificates. A name that ends in "-" stands for
+// all that begin with it.
+var identityHeaders = []string{
+	"x-auth-",
+	"remote-user", "remote-name", "remote-email", "remote-group-", "remote-groups",
+	"x-remote-user", "x-remote-group", "x-remote-groups", "x-remote-extra-",
+	"x-forwarded-user", "x-forwarded-email", "x-forwarded-groups",
+	"x-forwarded-preferred-username", "x-forwarded-access-token",
+	"x-authenticated-", "x-webauth-", "x-consumer-", "x-credential-identifier", "x-pomerium-", "x-vouch-",
+	"x-goog-authenticated-user-", "x-goog-iap-jwt-assertion", "x-amzn-oidc-", "x-amzn-mtls-",
+	"x-ms-client-principal", "x-ms-client-principal-", "cf-access-", "tailscale-user-",
+	"client-cert", "client-cert-", "x-client-cert", "x-client-cert-",
+	"x-forwarded-client-cert", "x-forwarded-tls-client-cert", "x-forwarded-tls-client-cert-",
+	"ssl-client-", "x-ssl-", "x-arr-clientcert",
+}
+
+// overrideHeaders ask a function to take the request for another than it is.
+// They are removed where the decision depended on what they override.
+var (
+	pathOverrideHeaders = []string{
+		"x-original-url", "x-original-uri", "x-rewrite-url", "x-forwarded-uri", "x-forwarded-path",
+		"x-envoy-original-path", "x-http-path-override",
+	}
+	methodOverrideHeaders = []string{"x-http-method-override", "x-http-method", "x-method-override"}
+)
+
+// IsIdentityHeader reports whether name, in whatever spelling, is a header in
+// which the function is told who called, so that no method may read it.
+func IsIdentityHeader(name string) bool { return ourHeaders.Has(name) }
+
+var ourHeaders = headers.New([]string{
+	strings.ToLower(SubjectHeader), strings.ToLower(MethodHeader), strings.ToLower(ScopesHeader),
+})

@@ -1,0 +1,189 @@
+// Command auth-watchdog runs in a function's container, in front of the
+// function, and lets nothing unauthenticated reach it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"auth-watchdog/watchdog"
+)
+
+// Stamped at the build: -ldflags "-X main.version=1.2.3 -X main.commit=abc".
+var (
+	version = "dev"
+	commit  = "unknown"
+)
+
+func main() {
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	os.Exit(p.run(os.Args[1:]))
+}
+
+// A program is the process as commands see it.
+type program struct {
+	stdin          *os.File
+	stdout, stderr io.Writer
+	environ        []string
+}
+
+// A command is what the first argument names.
+type command struct {
+	name    string // of one or two words
+	args    string
+	meaning string // one line
+	example string
+	run     func(p *program, fs *flag.FlagSet, args []string) error
+}
+
+// commands are all there are; without one the program serves.
+func commands() []command {
+	return []command{checkCommand, keyNewCommand, userAddCommand, devCommand, healthcheckCommand, versionCommand}
+}
+
+// Exit statuses.
+const (
+	exitFailed = 1 // refused, or failed
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+// A usageError is the caller's mistake.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func misused(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errSilent is a failure of which everything has been said.
+var errSilent = errors.New("failed")
+
+func (p *program) run(args []string) int {
+	err := p.dispatch(args)
+	var usage usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &usage):
+		p.complain(err)
+		return exitUsage
+	case !errors.Is(err, errSilent):
+		p.complain(err)
+	}
+	return exitFailed
+}
+
+// complain writes each line of an error with the name of the program.
+func (p *program) complain(err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(p.stderr, "auth-watchdog: %s\n", line)
+	}
+}
+
+func (p *program) dispatch(args []string) error {
+	if len(args) == 0 {
+		return p.serve()
+	}
+	switch args[0] {
+	case "--version", "-version":
+		fmt.Fprintf(p.stdout, "Version: %s\tSHA: %s\n", version, commit) // of-watchdog's words
+		return nil
+	case "--run-healthcheck", "-run-healthcheck":
+		return healthcheck(p, nil, nil)
+	case "help", "--help", "-help", "-h":
+		p.help()
+		return nil
+	}
+	for _, c := range commands() {
+		words := strings.Fields(c.name)
+		if len(args) < len(words) || strings.Join(args[:len(words)], " ") != c.name {
+			continue
+		}
+		fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+		fs.SetOutput(io.Discard)
+		fs.Usage = func() {}
+		err := c.run(p, fs, args[len(words):])
+		if errors.Is(err, flag.ErrHelp) {
+			p.usage(c, fs)
+		}
+		return err
+	}
+	return misused("there is no command %q; auth-watchdog help lists them", strings.Join(args, " "))
+}
+
+// parse reads flags that may stand before, between and behind the arguments.
+func parse(fs *flag.FlagSet, args []string, want int) ([]string, error) {
+	var words []string
+	for {
+		if err := fs.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, misused("%s: %w; auth-watchdog %s --help shows how", fs.Name(), err, fs.Name())
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
+	}
+	if len(words) > want {
+		return nil, misused("%s: %q is one argument too many; auth-watchdog %s --help shows how", fs.Name(), words[want], fs.Name())
+	}
+	return words, nil
+}
+
+func (p *program) help() {
+	fmt.Fprint(p.stdout, `auth-watchdog lets nothing unauthenticated reach a function.
+
+Without a command it serves, as the environment says:
+  auth=bearer mode=http upstream_url=unix:///tmp/function.sock fprocess=./handler auth-watchdog
+
+Commands:
+`)
+	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, c := range commands() {
+		fmt.Fprintf(t, "  %s %s\t%s\n", c.name, c.args, c.meaning)
+	}
+	_ = t.Flush()
+	fmt.Fprint(p.stdout, "\nauth-watchdog COMMAND --help shows an example of each.\n")
+}
+
+func (p *program) usage(c command, fs *flag.FlagSet) {
+	fmt.Fprintf(p.stdout, "auth-watchdog %s %s\n\n%s\n\nExample:\n%s\n", c.name, c.args, c.meaning, c.example)
+	fs.SetOutput(p.stdout)
+	hasFlags := false
+	fs.VisitAll(func(*flag.Flag) { hasFlags = true })
+	if hasFlags {
+		fmt.Fprint(p.stdout, "\nFlags:\n")
+		fs.PrintDefaults()
+	}
+}
+
+// serve is what the program does in a container.
+func (p *program) serve() error {
+	ctx, stop := untilSignal()
+	defer stop()
+	w, err := watchdog.New(watchdog.Options{
+		Settings: watchdog.Environ(p.environ), Stdout: p.stdout, Stderr: p.stderr,
+		Environ: p.environ, Version: version,
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	return w.Run(ctx)
+}
+
+// untilSignal returns a context that ends with the first SIGTERM or SIGINT; a
+// second one ends the process at once.
+func untilSignal() (context.Context, func()) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}

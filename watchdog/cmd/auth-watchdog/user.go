@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"auth-watchdog/watchdog/auth/basic"
+	"auth-watchdog/watchdog/secret"
+)
+
+var userAddCommand = command{
+	name: "user add", args: "NAME --file F [--scopes a,b] [--rotate]",
+	meaning: "add a user with a password for a function with auth=basic",
+	example: `  auth-watchdog user add alice --file users.txt
+  faas-cli secret create users --from-file=users.txt      # and auth_basic_secret: users in stack.yml`,
+	run: userAdd,
+}
+
+// shortestPassword is what NIST SP 800-63B asks for at least.
+const shortestPassword = 8
+
+func userAdd(p *program, fs *flag.FlagSet, args []string) error {
+	file := fs.String("file", "", "the file to which the user is added")
+	scopes := fs.String("scopes", "", "what the user may, with commas between")
+	rotate := fs.Bool("rotate", false, "add a second password to a user who is there already")
+	words, err := parse(fs, args, 1)
+	switch {
+	case err != nil:
+		return err
+	case len(words) == 0:
+		return misused("user add: want a NAME; auth-watchdog user add --help shows how")
+	case *file == "":
+		return misused("user add: want --file, to which the user is added")
+	}
+	if err := mayAdd(*file, words[0], *rotate); err != nil {
+		return err
+	}
+	password, err := p.askPassword()
+	if err != nil {
+		return err
+	}
+	if utf8.RuneCountInString(password) < shortestPassword {
+		return misused("user add: want a password of at least %d characters", shortestPassword)
+	}
+	line, err := basic.NewLine(words[0], password, *scopes)
+	if err != nil {
+		return misused("user add: %w", err)
+	}
+	if err := secret.AppendLine(*file, line); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "%s was added to %s.\n", words[0], *file)
+	return nil
+}
+
+// mayAdd reports why a user can't be added to a file.
+func mayAdd(file, name string, rotate bool) error {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(string(text)) == "" {
+		return nil
+	}
+	users, err := basic.ParseUsers(file, secret.New(text))
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if users.Has(name) && !rotate {
+		return misused("user add: %s is in %s already; --rotate adds a second password, until the first line is removed", name, file)
+	}
+	return nil
+}
+
+// askPassword asks twice on a terminal, and otherwise reads a line.
+func (p *program) askPassword() (string, error) {
+	fd := int(p.stdin.Fd())
+	if !term.IsTerminal(fd) {
+		line, err := bufio.NewReader(p.stdin).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
+	}
+	ask := func(prompt string) (string, error) {
+		fmt.Fprint(p.stderr, prompt)
+		b, err := term.ReadPassword(fd)
+		fmt.Fprintln(p.stderr)
+		return string(b), err
+	}
+	first, err := ask("Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := ask("Once more: ")
+	if err != nil {
+		return "", err
+	}
+	if first != second {
+		return "", misused("user add: the two passwords differ")
+	}
+	return first, nil
+}

@@ -1,0 +1,110 @@
+// Package watchdog is the program auth-watchdog, as a library: a gate in front
+// of an OpenFaaS function, with the servers, the life of the process, and what
+// can be seen of it from outside. The program itself is a shell around [New]
+// and [Watchdog.Run]; a Go function that has the gate in its own process calls
+// [Run].
+//
+// # Three decisions from which the rest follows
+//
+// A gate, and functions behind it. Who may pass is decided by a library,
+// package auth, that knows nothing of processes, files or metrics. The
+// watchdog is one user of it.
+//
+// Nothing is decided at request time that could be decided at start. The
+// environment becomes a Config, that becomes a Policy; each is immutable, and
+// each step reports everything that is wrong at once. A request loads one
+// pointer to a policy and keeps it.
+//
+// Closed unless it says open. Without the setting auth nothing starts; a path
+// without a rule is refused; a method that cannot tell is a 503; a reload that
+// fails changes nothing; a zero value admits nobody.
+//
+// # The house
+//
+// A package imports only from floors below its own. test/architecture_test.go
+// holds this table and fails when it is not kept.
+//
+//	4  cmd/auth-watchdog   turns arguments into a call and its error into an exit status
+//	4  internal/dev        runs a function's folder without a container
+//	3  watchdog            builds the pipeline, runs it, swaps policies
+//	2  auth/bearer         recognises tokens and keys
+//	2  auth/basic          recognises users and passwords
+//	2  auth/hmac           recognises signatures over requests
+//	2  auth/authtest       what every method is held to
+//	2  internal/config     turns text into a Config, or into every reason why not
+//	2  internal/upstream   gets an answer from the function
+//	2  internal/observe    records what became of each request
+//	1  auth                decides whether a request may pass, and as whom
+//	1  internal/keyline    reads the options behind a credential in a secret's line
+//	1  internal/setting    describes settings: name, default, meaning, range
+//	0  secret              reads secret files into values that do not print
+//	0  internal/limit      bounds how many, how much and how often
+//	0  internal/headers    knows header names in every spelling
+//	0  internal/clientip   finds out who is at the other end
+//
+// Package auth and the methods bearer and hmac need the standard library and
+// nothing else, so that a function can link them without a cost.
+//
+// # The way of a request
+//
+// The stages stand in pipeline.go in the order in which a request meets them:
+//
+//	probes    /_/health and /_/ready: no credential, no limit, no record
+//	observe   sees all that follows, refusals and panics too
+//	origin    takes away what the caller says of where it comes from
+//	gate      who, and may they; nothing unauthenticated gets past this line
+//	slots     after the gate, or strangers would fill them
+//	buffer    the whole body, if the function wants its length
+//	deadline  the function's time begins here
+//
+// and behind them the Upstream, one for each mode: a handler, a Run that keeps
+// the function going, and a Ready that says whether it would answer now.
+//
+// In the gate each method of the rule says one of three things of a request:
+// nothing of mine is here (the next is asked), what is here is wrong (the next
+// is asked, and the answer is 401), or I could not tell (the next is asked, and
+// the answer is 503 or, where it was a bound, 429). The first that admits wins.
+// These words become a decision in one place, auth.Rule.authenticate. Methods
+// never see the ResponseWriter.
+//
+// # The way of a secret
+//
+// The files of a policy are read all at one moment into a secret.Set, twice,
+// until both readings agree. The methods are built of it, and the policy of
+// the methods. A Watcher looks at the files every two seconds; a change counts
+// when it was seen twice, so that a file is never taken half-way. What was
+// learned of callers (verified passwords, failures) does not live in a policy
+// and is handed to the next one.
+//
+// # What a function can rely on
+//
+//   - It gets no request that its policy does not admit.
+//   - X-Auth-Subject, X-Auth-Method and X-Auth-Scopes are ours. What callers
+//     send under these names, in any spelling, and under the names in which
+//     other proxies tell who called, is gone.
+//   - It does not see the credential, unless forward_credentials says so or the
+//     rule is public. A signature stays.
+//   - A body that was judged arrives byte for byte with its Content-Length; all
+//     others stream. Trailers of requests do not arrive.
+//   - X-Forwarded-For, -Host and -Proto say what the watchdog knows, not what
+//     the caller claims.
+//   - The context of a request (in process) ends when its credential expires.
+//
+// # Where does it go?
+//
+// Each of these has one place, and nothing else needs to change:
+//
+//	a webhook sender   a literal in auth/hmac/presets.go, and auth/hmac/testdata/NAME.txtar
+//	a method           a package under auth whose test calls authtest.Test, a line in
+//	                   methods.go, and its row in the table of floors
+//	a mode             a file in internal/upstream and a case in Watchdog.newUpstream
+//	a setting          an entry in internal/config; of a method, in its Config.Fields
+//	a stage            a line in pipeline.go
+//	a metric           a field in internal/observe
+//	a reason           a constant in auth.go
+//	a command          a file in cmd/auth-watchdog and its name in commands
+//
+// The tables in the READMEs are made of these descriptions: go generate ./...
+package watchdog
+
+//go:generate go test . -run ^TestTables$ -update

@@ -1,0 +1,108 @@
+// Package clientip finds out who is at the other end, given how many proxies
+// in front are trusted, and keeps the function from believing more than that.
+package clientip
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"auth-watchdog/watchdog/internal/headers"
+)
+
+// Trust says what is known of the proxies in front.
+type Trust struct {
+	// Hops is how many of them add to X-Forwarded-For. With 0, no header is
+	// believed.
+	Hops int
+
+	// Scheme and Host of the URL that callers use, if they are known.
+	Scheme, Host string
+}
+
+// Of returns the address of r's caller. It is the invalid Addr if that can't
+// be told.
+func (t Trust) Of(r *http.Request) netip.Addr {
+	if t.Hops > 0 {
+		if entries := forwardedFor(r.Header); len(entries) >= t.Hops {
+			return parse(entries[len(entries)-t.Hops])
+		}
+	}
+	return parse(r.RemoteAddr)
+}
+
+// Key returns what stands for a caller's address when callers are counted. A
+// caller has a whole /64 of IPv6 at will.
+func Key(a netip.Addr) string {
+	if a.Is6() && !a.Is4In6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.Unmap().String()
+}
+
+// forwardedFor returns the entries of X-Forwarded-For, all lines of it.
+func forwardedFor(h http.Header) []string {
+	var entries []string
+	for _, line := range h["X-Forwarded-For"] {
+		for e := range strings.SplitSeq(line, ",") {
+			entries = append(entries, strings.TrimSpace(e))
+		}
+	}
+	return entries
+}
+
+// parse reads an address with or without a port, as OpenFaaS writes it.
+func parse(s string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().WithZone("")
+	}
+	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.WithZone("")
+}
+
+// claims are the headers in which proxies say where a request comes from.
+var claims = headers.New([]string{
+	"forwarded", "x-forwarded-", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-forwarded-for",
+	"true-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip", "fly-client-ip", "x-envoy-external-address",
+})
+
+// Sanitize makes the headers of r say no more of its origin than is known: if
+// no proxy is trusted, what we see ourselves; otherwise what the trusted ones
+// have added to X-Forwarded-For, and what they say beside it.
+func (t Trust) Sanitize(r *http.Request) {
+	if t.Hops == 0 {
+		claims.Remove(r.Header, nil)
+		host, scheme := r.Host, "http"
+		if t.Host != "" {
+			host, scheme = t.Host, t.Scheme
+		}
+		if a := parse(r.RemoteAddr); a.IsValid() {
+			r.Header["X-Forwarded-For"] = []string{a.String()}
+		}
+		r.Header["X-Forwarded-Host"] = []string{host}
+		r.Header["X-Forwarded-Proto"] = []string{scheme}
+		return
+	}
+	for name := range r.Header {
+		// "X_Forwarded_For" is no proxy's, and Forwarded is not what is
+		// trusted.
+		if claims.Has(name) && (strings.ContainsFunc(name, notHeader) || name == "Forwarded") {
+			delete(r.Header, name)
+		}
+	}
+	if entries := forwardedFor(r.Header); len(entries) > t.Hops {
+		r.Header["X-Forwarded-For"] = []string{strings.Join(entries[len(entries)-t.Hops:], ", ")}
+	}
+	if a := t.Of(r); a.IsValid() && r.Header["X-Real-Ip"] != nil {
+		r.Header["X-Real-Ip"] = []string{a.String()}
+	}
+}
+
+func notHeader(c rune) bool {
+	return c != '-' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
+}

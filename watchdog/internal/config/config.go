@@ -1,0 +1,355 @@
+// Package config turns text, the environment and a policy file, into a
+// [Config] or into every reason why it can't be one.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog/internal/setting"
+)
+
+// Mode is how the function is reached.
+type Mode string
+
+// The modes, by of-watchdog's names.
+const (
+	Streaming   Mode = "streaming"
+	Serializing Mode = "serializing"
+	HTTP        Mode = "http"
+	Static      Mode = "static"
+	InProcess   Mode = "inproc"
+)
+
+// A Config is what the process was told to be. It is immutable once loaded.
+type Config struct {
+	FunctionName string
+	Process      string // the command that starts the function
+	Mode         Mode
+	Upstream     Upstream
+
+	Port        int
+	MetricsPort int
+	BindAddress string
+
+	ReadTimeout         time.Duration
+	WriteTimeout        time.Duration
+	ExecTimeout         time.Duration
+	HealthcheckInterval time.Duration
+
+	MaxInflight       int
+	MaxBody           int64
+	MaxBuffered       int64
+	BufferBody        bool
+	ReadyPath         string
+	SuppressLock      bool
+	LockFolder        string
+	PrefixLogs        bool
+	LogBufferSize     int
+	LogFormat         string
+	AuditLog          string
+	SecretPath        string
+	TrustedProxyHops  int
+	PublicURL         string
+	KeepCredentials   bool
+	AllowOpenUpstream bool
+
+	Policy Policy
+}
+
+// An Upstream is the address of a function that is reached over HTTP.
+type Upstream struct {
+	Network string // "unix" or "tcp"; empty if there is none
+	Address string // of the socket, or host:port
+	Prefix  string // of every path, escaped, without a slash at the end
+}
+
+// raw is what is read before it can be judged as a whole.
+type raw struct {
+	Config
+	upstreamURL string
+	auth        []string
+	authConfig  string
+	ignored     bool
+	interval    string
+}
+
+// fields describes every process setting: this is the one place that names
+// them.
+func (c *raw) fields() []setting.Field {
+	return []setting.Field{
+		{
+			Name: "auth", Value: setting.Words(&c.auth, "none, or a list of methods"),
+			Meaning: "**must be set**, or `auth_config`: the methods of which any one admits a caller, with commas between; `none` lets everybody in",
+		},
+		{
+			Name: "auth_config", Value: setting.Text(&c.authConfig, "path"),
+			Meaning: "a policy file, instead of `auth` and all `auth_METHOD_FIELD`",
+		},
+		{
+			Name: "secret_mount_path", Default: "/var/openfaas/secrets", Value: setting.Text(&c.SecretPath, "path"),
+			Meaning: "the folder with the mounted secrets",
+		},
+		{
+			Name: "fprocess", Alias: "function_process", Value: setting.Text(&c.Process, "command"),
+			Meaning: "the command that starts the function, split at spaces; none if something else runs it",
+		},
+		{
+			Name: "mode", Default: string(Streaming), Value: setting.OneOf(&c.Mode, HTTP, Streaming, Serializing, Static, InProcess),
+			Meaning: "how the function is reached; this version has `http` and, for Go programs, `inproc`",
+		},
+		{
+			Name: "upstream_url", Alias: "http_upstream_url", Value: setting.Text(&c.upstreamURL, "unix:///tmp/function.sock or http://127.0.0.1:PORT[/prefix]"),
+			Meaning: "where the function listens, in mode `http`; nobody but the watchdog may reach it",
+		},
+		{
+			Name: "port", Default: "8080", Value: setting.Int(&c.Port, 0, 65535),
+			Meaning: "the port for callers; 0 takes a free one",
+		},
+		{
+			Name: "metrics_port", Default: "8081", Value: setting.Int(&c.MetricsPort, 0, 65535),
+			Meaning: "the port for `/metrics`; 0 turns it off",
+		},
+		{
+			Name: "bind_address", Value: setting.Checked(&c.BindAddress, "IP address", isIP),
+			Meaning: "the address of both ports; all addresses if not set",
+		},
+		{
+			Name: "read_timeout", Default: "30s", Value: setting.PositiveDuration(&c.ReadTimeout),
+			Meaning: "how long the head of a request may take, and a body that must be read before the request is judged",
+		},
+		{
+			Name: "write_timeout", Default: "30s", Value: setting.PositiveDuration(&c.WriteTimeout),
+			Meaning: "how long a caller may take to accept a piece of the answer, and how long draining may take",
+		},
+		{
+			Name: "exec_timeout", Default: "30s", Value: setting.Duration(&c.ExecTimeout),
+			Meaning: "how long the function may take; 0 is no bound. A caller lowers it with `X-Timeout: 5s`",
+		},
+		{
+			Name: "healthcheck_interval", Value: setting.Text(&c.interval, "duration such as 30s, 5m or 30 (seconds)"),
+			Meaning: "how long to go on serving after SIGTERM, or until no request has come for 3s; `write_timeout` if not set",
+		},
+		{
+			Name: "max_inflight", Default: "0", Value: setting.Int(&c.MaxInflight, 0, 1<<20),
+			Meaning: "how many admitted requests are served at once; 0 is no bound. The others get 429",
+		},
+		{
+			Name: "max_body", Default: "25MiB", Value: setting.Bytes(&c.MaxBody, 1),
+			Meaning: "the largest body that is read before the request is judged; a larger one gets 413. Other bodies stream and have no bound",
+		},
+		{
+			Name: "max_buffered", Default: "64MiB", Value: setting.Bytes(&c.MaxBuffered, 1),
+			Meaning: "the most that all requests together hold of such bodies; beyond it a request waits for a second and then gets 503",
+		},
+		{
+			Name: "http_buffer_req_body", Alias: "buffer_http", Default: "false", Value: setting.Bool(&c.BufferBody),
+			Meaning: "read every body before it goes to the function, so that it has a Content-Length; bounded as above",
+		},
+		{
+			Name: "ready_path", Value: setting.Checked(&c.ReadyPath, "path that begins with /", func(s string) bool { return strings.HasPrefix(s, "/") }),
+			Meaning: "a path of the function that answers below 400 when it is ready, asked for by `/_/ready`",
+		},
+		{
+			Name: "suppress_lock", Default: "false", Value: setting.Bool(&c.SuppressLock),
+			Meaning: "do without the lock file `/tmp/.lock`",
+		},
+		{
+			Name: "prefix_logs", Default: "true", Value: setting.Bool(&c.PrefixLogs),
+			Meaning: "begin each line of the function's output with the time and where it came from",
+		},
+		{
+			Name: "log_buffer_size", Default: "65536", Value: setting.Int(&c.LogBufferSize, 1024, 1<<24),
+			Meaning: "the longest piece of a line that is passed on at a time; longer lines pass in several",
+		},
+		{
+			Name: "log_format", Default: "text", Value: setting.OneOf(&c.LogFormat, "text", "json"),
+			Meaning: "how the watchdog's own lines are written",
+		},
+		{
+			Name: "log_callid", Alias: "log_call_id", Default: "false", Value: setting.Bool(&c.ignored),
+			Meaning: "taken from of-watchdog's settings; each access record has the call's id anyway",
+		},
+		{
+			Name: "audit_log", Value: setting.Text(&c.AuditLog, "path"),
+			Meaning: "the file to which refusals are added as JSON; standard error if not set",
+		},
+		{
+			Name: "trusted_proxy_hops", Default: "0", Value: setting.Int(&c.TrustedProxyHops, 0, 16),
+			Meaning: "how many proxies in front add to X-Forwarded-For; 0 believes no such header and replaces them",
+		},
+		{
+			Name: "public_url", Value: setting.Checked(&c.PublicURL, "URL such as https://gw.example.com/function/hook", isPublicURL),
+			Meaning: "the URL that callers use, for the senders that sign it; never taken from a header",
+		},
+		{
+			Name: "forward_credentials", Default: "false", Value: setting.Bool(&c.KeepCredentials),
+			Meaning: "leave the credential on the request that the function gets",
+		},
+		{
+			Name: "allow_open_upstream", Default: "false", Value: setting.Bool(&c.AllowOpenUpstream),
+			Meaning: "only warn when the function can be reached without the watchdog",
+		},
+	}
+}
+
+// Settings describes every process setting, for the tables.
+func Settings() []setting.Field { return new(raw).fields() }
+
+// Load makes a Config of settings by their names, and of a policy with the
+// given kinds of method. A name that is not a setting is a problem. The error
+// is setting.Problems, with every problem there is; the Config then has what
+// could be read.
+func Load(settings map[string]string, kinds Kinds) (*Config, error) {
+	c := &raw{}
+	fields := c.fields()
+	setting.Defaults(fields)
+	c.FunctionName = settings["OPENFAAS_NAME"]
+	if !isRealm(c.FunctionName) {
+		c.FunctionName = "function"
+	}
+	c.LockFolder = settings["TMPDIR"]
+	if c.LockFolder == "" {
+		c.LockFolder = "/tmp"
+	}
+
+	var ps setting.Problems
+	known := map[string]bool{"OPENFAAS_NAME": true, "TMPDIR": true}
+	for _, f := range fields {
+		for _, name := range []string{f.Name, f.Alias} { // the alias wins, as in of-watchdog
+			known[name] = true
+			if text := settings[name]; name != "" && text != "" { // an empty value is none
+				f.Set(&ps, "", name, text)
+			}
+		}
+	}
+	c.finish(&ps)
+
+	short := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		switch {
+		case known[name] || settings[name] == "":
+		case strings.HasPrefix(name, "auth_"):
+			short[name] = settings[name]
+		default:
+			ps.Add("", name, unknown(name, slices.Collect(maps.Keys(known))))
+		}
+	}
+	c.policy(&ps, short, kinds)
+	return &c.Config, ps.Err()
+}
+
+// finish judges the settings together.
+func (c *raw) finish(ps *setting.Problems) {
+	c.HealthcheckInterval = c.WriteTimeout
+	if c.interval != "" {
+		setting.Field{Value: setting.Duration(&c.HealthcheckInterval)}.Set(ps, "", "healthcheck_interval", c.interval)
+	}
+	if c.MaxBuffered <= c.MaxBody {
+		ps.Add("", "max_buffered", fmt.Errorf("want more than max_body, which is %d", c.MaxBody))
+	}
+	if c.MetricsPort != 0 && c.MetricsPort == c.Port {
+		ps.Add("", "metrics_port", errors.New("want another than port"))
+	}
+	switch c.Mode {
+	case HTTP:
+		c.upstream(ps)
+	case Streaming, Serializing, Static:
+		ps.Add("", "mode", fmt.Errorf("this version has no %s: want http, with upstream_url, or inproc in a Go program", c.Mode))
+	}
+}
+
+func (c *raw) upstream(ps *setting.Problems) {
+	const want = "want unix:///tmp/function.sock or http://127.0.0.1:PORT, where the function listens"
+	if c.upstreamURL == "" {
+		ps.Add("", "upstream_url", errors.New("is not set: "+want))
+		return
+	}
+	bad := func(why string) {
+		*ps = append(*ps, setting.Problem{Name: "upstream_url", Got: &c.upstreamURL, Err: errors.New(why)})
+	}
+	u, err := url.Parse(c.upstreamURL)
+	switch {
+	case err != nil, u.RawQuery != "", u.Fragment != "", u.User != nil:
+		bad(want)
+	case u.Scheme == "unix" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
+		c.Upstream = Upstream{Network: "unix", Address: u.Path}
+	case u.Scheme == "http" && u.Hostname() != "":
+		port := u.Port()
+		if port == "" {
+			port = "80"
+		}
+		if !isLoopback(u.Hostname()) && !c.AllowOpenUpstream {
+			bad("is not an address of this container only, so others reach the function without the watchdog: " + want +
+				" (allow_open_upstream=true if that is so on purpose)")
+			return
+		}
+		host := u.Hostname()
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+		c.Upstream = Upstream{Network: "tcp", Address: host + ":" + port, Prefix: strings.TrimRight(u.EscapedPath(), "/")}
+	default:
+		bad(want)
+	}
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+func isIP(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}
+
+func isPublicURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+func isRealm(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// unknown says that there is no such name, and which one may have been meant.
+func unknown(name string, names []string) error {
+	best, distance := "", len(name)/2+1
+	slices.Sort(names)
+	for _, n := range names {
+		if d := editDistance(name, n); d < distance {
+			best, distance = n, d
+		}
+	}
+	if best == "" {
+		return errors.New("there is no such setting")
+	}
+	return fmt.Errorf("there is no such setting; did you mean %s?", best)
+}
+
+// editDistance is how many letters have to be changed to get from a to b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,369 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"auth-watchdog/watchdog/internal/setting"
+)
+
+// A Section is the configuration of a method, with the fields that describe it.
+type Section interface {
+	Fields() []setting.Field
+}
+
+// Kinds makes an empty Section for each type of method.
+type Kinds map[string]func() Section
+
+// A Policy is what a policy file says, or the short form in the environment.
+type Policy struct {
+	Methods []Method
+	Rules   []Rule
+}
+
+// A Method is a method as it is configured.
+type Method struct {
+	Name, Type string
+	Section    Section
+	Where      string // in the policy file; empty for the short form
+}
+
+// A Rule is a rule as it is written.
+type Rule struct {
+	Match    string
+	Public   bool
+	Accept   []string
+	All      []string
+	Subjects []string
+	Scopes   []string
+	Where    string // in the policy file; empty for the short form
+}
+
+// fields describes a rule.
+func (r *Rule) fields() []setting.Field {
+	return []setting.Field{
+		{
+			Name: "match", Value: setting.Text(&r.Match, "[METHOD ]/path"),
+			Meaning: "the requests it is for: a pattern of Go's `http.ServeMux` without a host. The most specific rule wins; `/admin/` also covers `/admin`",
+		},
+		{Name: "accept", Value: setting.Words(&r.Accept, "list of methods"), Meaning: "the methods of which any one admits"},
+		{Name: "all", Value: setting.Words(&r.All, "list of methods"), Meaning: "the methods that must all be content; the first one says who the caller is"},
+		{Name: "public", Value: setting.Bool(&r.Public), Meaning: "true asks for no credential"},
+		{Name: "require.subjects", Value: setting.Words(&r.Subjects, "list of names"), Meaning: "the callers who may; others get 403"},
+		{Name: "require.scopes", Value: setting.Words(&r.Scopes, "list of scopes"), Meaning: "what the credential must all allow; otherwise 403"},
+	}
+}
+
+// RuleFields describes a rule, for the tables.
+func RuleFields() []setting.Field { return new(Rule).fields() }
+
+const howToSetAuth = "set auth=bearer (or basic, hmac, or several with commas between), or auth_config to a policy file; " +
+	"auth=none lets everybody in"
+
+// policy reads the policy from the file, or from the short form.
+func (c *raw) policy(ps *setting.Problems, short map[string]string, kinds Kinds) {
+	switch {
+	case c.authConfig != "" && len(c.auth) > 0:
+		ps.Add("", "auth_config", errors.New("excludes auth: set one of them"))
+	case c.authConfig != "":
+		for _, name := range slices.Sorted(maps.Keys(short)) {
+			ps.Add("", name, errors.New("belongs in the policy file, for auth_config is set"))
+		}
+		c.policyFile(ps, kinds)
+	case len(c.auth) > 0:
+		c.shortForm(ps, short, kinds)
+	default:
+		for _, name := range slices.Sorted(maps.Keys(short)) {
+			ps.Add("", name, errors.New("has no effect without auth"))
+		}
+		ps.Add("", "auth", errors.New("is not set: "+howToSetAuth))
+	}
+}
+
+// shortForm makes the policy that auth=a,b stands for: one rule for every
+// path.
+func (c *raw) shortForm(ps *setting.Problems, short map[string]string, kinds Kinds) {
+	rule := Rule{Match: "/"}
+	if slices.Contains(c.auth, "none") {
+		if len(c.auth) > 1 {
+			ps.Add("", "auth", errors.New("none excludes the others"))
+		}
+		rule.Public = true
+		c.auth = nil
+	}
+	for _, kind := range c.auth {
+		section, ok := kinds[kind]
+		if !ok {
+			ps.Add("", "auth", fmt.Errorf("%q is not a method: want none, or of %s", kind, strings.Join(kinds.names(), ", ")))
+			continue
+		}
+		m := Method{Name: kind, Type: kind, Section: section()}
+		fields := m.Section.Fields()
+		setting.Defaults(fields)
+		for _, f := range fields {
+			name := "auth_" + kind + "_" + strings.ReplaceAll(f.Name, ".", "_")
+			if text, ok := short[name]; ok {
+				f.Set(ps, "", name, text)
+				delete(short, name)
+			}
+		}
+		rule.Accept = append(rule.Accept, kind)
+		c.Policy.Methods = append(c.Policy.Methods, m)
+	}
+	c.Policy.Rules = []Rule{rule}
+
+	names := []string{"auth_config"}
+	for _, kind := range kinds.names() {
+		for _, f := range kinds[kind]().Fields() {
+			names = append(names, "auth_"+kind+"_"+strings.ReplaceAll(f.Name, ".", "_"))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(short)) {
+		if slices.Contains(names, name) {
+			ps.Add("", name, fmt.Errorf("is for a method that auth=%s does not name", strings.Join(c.auth, ",")))
+			continue
+		}
+		ps.Add("", name, unknown(name, names))
+	}
+}
+
+func (k Kinds) names() []string { return slices.Sorted(maps.Keys(k)) }
+
+// policyFile reads the file that auth_config names.
+func (c *raw) policyFile(ps *setting.Problems, kinds Kinds) {
+	text, err := os.ReadFile(c.authConfig)
+	if err != nil {
+		*ps = append(*ps, setting.Problem{Name: "auth_config", Got: &c.authConfig, Err: fmt.Errorf("want a policy file that can be read: %w", errors.Unwrap(err))})
+		return
+	}
+	p := &parser{file: c.authConfig, problems: ps, kinds: kinds}
+	c.Policy = p.policy(text)
+}
+
+// ParsePolicy reads the text of a policy file. file is its name, for the
+// problems.
+func ParsePolicy(file string, text []byte, kinds Kinds) (Policy, error) {
+	var ps setting.Problems
+	policy := (&parser{file: file, problems: &ps, kinds: kinds}).policy(text)
+	return policy, ps.Err()
+}
+
+// A parser reads a policy file node by node: the library's own decoding says
+// nothing of lines, and takes names that stand twice.
+type parser struct {
+	file     string
+	problems *setting.Problems
+	kinds    Kinds
+}
+
+func (p *parser) where(n *yaml.Node) string { return fmt.Sprintf("%s:%d", p.file, n.Line) }
+
+func (p *parser) bad(n *yaml.Node, name, format string, args ...any) {
+	p.problems.Add(p.where(n), name, fmt.Errorf(format, args...))
+}
+
+func (p *parser) policy(text []byte) Policy {
+	var doc yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	switch err := d.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		p.problems.Add(p.file, "", errors.New("is empty: want methods and rules"))
+		return Policy{}
+	case err != nil:
+		p.problems.Add(p.file, "", err)
+		return Policy{}
+	}
+	var more yaml.Node
+	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
+		p.problems.Add(p.file, "", errors.New("has text after the first document"))
+	}
+	var policy Policy
+	root := doc.Content[0]
+	for key, value := range p.mapping(root, "") {
+		switch key.Value {
+		case "methods":
+			policy.Methods = p.methods(value)
+		case "rules":
+			policy.Rules = p.rules(value, policy.Methods)
+		default:
+			p.bad(key, key.Value, "there is no such key: want methods and rules")
+		}
+	}
+	if len(policy.Rules) == 0 {
+		p.bad(root, "rules", "want at least one rule: without it every request is refused")
+	}
+	return policy
+}
+
+// mapping yields the keys of a mapping with their values. methods come first:
+// rules refer to them, wherever in the file they stand.
+func (p *parser) mapping(n *yaml.Node, name string) func(yield func(key, value *yaml.Node) bool) {
+	type pair struct{ key, value *yaml.Node }
+	var pairs []pair
+	seen := map[string]bool{}
+	if n.Kind != yaml.MappingNode {
+		p.bad(n, name, "want a mapping, key: value")
+		n = &yaml.Node{}
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge" || value.Kind == yaml.AliasNode || value.Anchor != "":
+			p.bad(key, name, "want plain keys, without anchors and aliases")
+			continue
+		case seen[key.Value]:
+			p.bad(key, key.Value, "stands twice")
+			continue
+		}
+		seen[key.Value] = true
+		pairs = append(pairs, pair{key, value})
+	}
+	slices.SortStableFunc(pairs, func(a, b pair) int {
+		return boolOrder(a.key.Value != "methods", b.key.Value != "methods")
+	})
+	return func(yield func(key, value *yaml.Node) bool) {
+		for _, pair := range pairs {
+			if !yield(pair.key, pair.value) {
+				return
+			}
+		}
+	}
+}
+
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+func (p *parser) methods(n *yaml.Node) []Method {
+	var methods []Method
+	for key, value := range p.mapping(n, "methods") {
+		name := "methods." + key.Value
+		m := Method{Name: key.Value, Where: p.where(key)}
+		if !setting.ValidName(m.Name) || m.Name == "none" {
+			p.bad(key, name, "want a name of at most 64 letters, digits and . _ : - @, not none")
+		}
+		var rest []*yaml.Node // what is not the type
+		for k, v := range p.mapping(value, name) {
+			if k.Value == "type" {
+				m.Type = v.Value
+				continue
+			}
+			rest = append(rest, k, v)
+		}
+		section, ok := p.kinds[m.Type]
+		if !ok {
+			p.bad(key, name+".type", "want one of %s", strings.Join(p.kinds.names(), ", "))
+			continue
+		}
+		m.Section = section()
+		fields := m.Section.Fields()
+		setting.Defaults(fields)
+		p.fields(&yaml.Node{Kind: yaml.MappingNode, Content: rest}, name+".", "", fields)
+		methods = append(methods, m)
+	}
+	return methods
+}
+
+func (p *parser) rules(n *yaml.Node, methods []Method) []Rule {
+	if n.Kind != yaml.SequenceNode {
+		p.bad(n, "rules", "want a list of rules, - {match: …}")
+		return nil
+	}
+	var rules []Rule
+	for i, item := range n.Content {
+		name := fmt.Sprintf("rules[%d]", i+1)
+		r := Rule{Where: p.where(item)}
+		p.fields(item, name+".", "", r.fields())
+		if r.Match == "" {
+			p.bad(item, name+".match", "is not set: want [METHOD ]/path")
+		}
+		for _, m := range slices.Concat(r.Accept, r.All) {
+			if !slices.ContainsFunc(methods, func(known Method) bool { return known.Name == m }) {
+				p.bad(item, name, "names the method %q, which is not under methods", m)
+			}
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+// fields gives the values of a mapping to the fields that it names. Nested
+// mappings have dotted names; "name" in one stands for the mapping itself.
+func (p *parser) fields(n *yaml.Node, context, prefix string, fields []setting.Field) {
+	for key, value := range p.mapping(n, context+prefix) {
+		name := prefix + key.Value
+		f, ok := find(fields, name)
+		if !ok && prefix != "" && key.Value == "name" {
+			f, ok = find(fields, strings.TrimSuffix(prefix, "."))
+		}
+		switch {
+		case ok && value.Kind == yaml.ScalarNode && value.Tag != "!!null":
+			f.Set(p.problems, p.where(value), context+name, value.Value)
+		case ok && value.Kind == yaml.SequenceNode:
+			p.list(f, value, context+name)
+		case ok && value.Kind == yaml.MappingNode && p.keyed(f, value, context+name):
+		case value.Kind == yaml.MappingNode && slices.ContainsFunc(fields, func(f setting.Field) bool { return strings.HasPrefix(f.Name, name+".") }):
+			p.fields(value, context, name+".", fields)
+		case ok:
+			p.bad(value, context+name, "want %s", f.Value.Want())
+		default:
+			p.problems.Add(p.where(key), context+name, unknown(name, names(fields)))
+		}
+	}
+}
+
+func (p *parser) list(f setting.Field, n *yaml.Node, name string) {
+	var items []string
+	for _, item := range n.Content {
+		if item.Kind != yaml.ScalarNode {
+			p.bad(item, name, "want a list of words")
+			return
+		}
+		items = append(items, item.Value)
+	}
+	f.Set(p.problems, p.where(n), name, items...)
+}
+
+// keyed gives a mapping to a field that takes one, and reports whether it does.
+func (p *parser) keyed(f setting.Field, n *yaml.Node, name string) bool {
+	keyed, ok := f.Value.(setting.Keyed)
+	if !ok {
+		return false
+	}
+	for key, value := range p.mapping(n, name) {
+		if err := keyed.SetKey(key.Value, value.Value); err != nil {
+			p.problems.Add(p.where(key), name+"."+key.Value, err)
+		}
+	}
+	return true
+}
+
+func find(fields []setting.Field, name string) (setting.Field, bool) {
+	i := slices.IndexFunc(fields, func(f setting.Field) bool { return f.Name == name })
+	if i < 0 {
+		return setting.Field{}, false
+	}
+	return fields[i], true
+}
+
+func names(fields []setting.Field) []string {
+	list := make([]string, len(fields))
+	for i, f := range fields {
+		list[i] = f.Name
+	}
+	return list
+}

@@ -1,0 +1,264 @@
+package dev
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog"
+)
+
+// Options say what to run.
+type Options struct {
+	Stack    string // path of stack.yml
+	Function string // in it; may be empty if there is one
+	Port     int
+	Environ  []string
+	Stdout   io.Writer
+	Stderr   io.Writer
+}
+
+// pollInterval is how often the sources are looked at.
+const pollInterval = 500 * time.Millisecond
+
+// Run builds a function and serves it on 127.0.0.1 until ctx ends. When the
+// sources change it builds anew; what does not build does not replace what
+// runs.
+func Run(ctx context.Context, o Options) error {
+	folder, err := os.MkdirTemp("", "auth-watchdog-dev-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	d := &desk{Options: o, folder: folder}
+	next, err := d.prepare(0)
+	if err != nil {
+		return err
+	}
+	for round := 1; ; round++ {
+		working, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- next.watchdog.Run(working) }()
+		if round == 1 {
+			d.welcome(next)
+		}
+		changed := make(chan *build, 1)
+		go d.watch(working, next, round, changed)
+		select {
+		case err := <-ended:
+			stop()
+			return err
+		case next = <-changed:
+			stop()
+			if err := <-ended; err != nil {
+				return err
+			}
+			fmt.Fprintf(o.Stdout, "\nrebuilt\n\n")
+		}
+	}
+}
+
+// A desk is where a function is worked on.
+type desk struct {
+	Options
+	folder string // for builds and sockets
+}
+
+// A build is a function that can be run.
+type build struct {
+	watchdog *watchdog.Watchdog
+	settings watchdog.Settings
+	stack    *stack
+	secrets  folder
+	sources  [sha256.Size]byte
+}
+
+// prepare reads the stack file, makes the secrets, builds the function and
+// puts a watchdog in front of it.
+func (d *desk) prepare(round int) (*build, error) {
+	s, err := readStack(d.Stack, d.Function, d.lookup)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.template()
+	if err != nil {
+		return nil, err
+	}
+	b := &build{stack: s, sources: sources(s, t)}
+	work := filepath.Join(d.folder, strconv.Itoa(round))
+	fmt.Fprintf(d.Stdout, "building %s with the template %s\n", s.name, s.function.Lang)
+	if err := s.build(t, work, d.shell); err != nil {
+		return nil, err
+	}
+
+	secrets, err := filepath.Abs(filepath.Join(s.folder, ".secrets"))
+	if err != nil {
+		return nil, err
+	}
+	environ := maps.Clone(s.function.Environment)
+	socket := "unix://" + filepath.Join(d.folder, strconv.Itoa(round)+".sock")
+	for name, value := range map[string]string{
+		"mode": "http", "upstream_url": socket, "http_upstream_url": "", "fprocess": t.Process, "function_process": "",
+		"secret_mount_path": secrets, "OPENFAAS_NAME": s.name, "OPENFAAS_NAMESPACE": "openfaas-fn",
+		"port": strconv.Itoa(d.Port), "bind_address": "127.0.0.1", "metrics_port": "0",
+		"healthcheck_interval": "0", "TMPDIR": d.folder,
+	} {
+		environ[name] = value
+	}
+	if path := environ["auth_config"]; path != "" && !filepath.IsAbs(path) {
+		environ["auth_config"] = filepath.Join(work, path)
+	}
+	var list []string
+	for name, value := range environ {
+		list = append(list, name+"="+value)
+	}
+	b.settings = watchdog.Environ(list)
+
+	needs, err := watchdog.Needs(b.settings)
+	if err != nil {
+		return nil, err
+	}
+	b.secrets = folder{path: secrets, out: d.Stdout, shown: map[string]string{}}
+	if round == 0 {
+		if err := b.secrets.fill(needs, s.function.Secrets); err != nil {
+			return nil, err
+		}
+	}
+	b.watchdog, err = watchdog.New(watchdog.Options{
+		Settings: b.settings, Folder: work,
+		Environ: slices.Concat(d.Environ, list), Stdout: d.Stdout, Stderr: d.Stderr, Version: "dev",
+	})
+	return b, err
+}
+
+func (d *desk) lookup(name string) string {
+	value := ""
+	for _, entry := range d.Environ {
+		if n, v, _ := strings.Cut(entry, "="); n == name {
+			value = v
+		}
+	}
+	return value
+}
+
+// shell runs a build command. Its output is shown only if it fails.
+func (d *desk) shell(folder, command string) error {
+	cmd := exec.Command("sh", "-c", command) //nolint:gosec // the template's own command
+	cmd.Dir, cmd.Env = folder, d.Environ
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", command, err, strings.TrimRight(out.String(), "\n"))
+	}
+	return nil
+}
+
+// watch waits until the sources have changed and build.
+func (d *desk) watch(ctx context.Context, current *build, round int, changed chan<- *build) {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	seen := current.sources
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		t, err := current.stack.template()
+		if err != nil {
+			continue
+		}
+		now := sources(current.stack, t)
+		if now == seen {
+			continue
+		}
+		seen = now
+		b, err := d.prepare(round)
+		if err != nil {
+			fmt.Fprintf(d.Stderr, "the change is not in force: %v\n", err)
+			continue
+		}
+		changed <- b
+		return
+	}
+}
+
+// sources is a digest of what a build is made of: names, sizes and times.
+func sources(s *stack, t *template) [sha256.Size]byte {
+	h := sha256.New()
+	stackFile, _ := filepath.Glob(filepath.Join(s.folder, "stack.y*ml"))
+	for _, path := range append(stackFile, t.folder, filepath.Join(s.folder, s.function.Handler)) {
+		_ = filepath.WalkDir(path, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return nil //nolint:nilerr // what has gone is a change too
+			}
+			if info, err := e.Info(); err == nil {
+				fmt.Fprintf(h, "%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
+			}
+			return nil
+		})
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// welcome prints a command for each way into the function.
+func (d *desk) welcome(b *build) {
+	base := "http://127.0.0.1:" + strconv.Itoa(d.Port)
+	examples, err := watchdog.Examples(b.settings, base, func(name string) string {
+		if s := b.secrets.shown[name]; s != "" {
+			return s
+		}
+		return "$KEY" // only its digest is here
+	})
+	if err != nil {
+		fmt.Fprintf(d.Stderr, "no examples: %v\n", err)
+		return
+	}
+	fmt.Fprintf(d.Stdout, "\n%s is at %s\n\n", b.stack.name, base)
+	for _, e := range examples {
+		fmt.Fprintf(d.Stdout, "# %s\n%s\n\n", strings.Join(e.Methods, " and "), curl(e.Request, e.Body))
+	}
+	if len(examples) == 0 {
+		fmt.Fprintf(d.Stdout, "# no credential is asked for\ncurl %s/\n\n", base)
+	}
+	fmt.Fprintf(d.Stdout, "It is built anew when its sources change; Ctrl-C ends it. What it does:\n\n")
+}
+
+// curl writes a request as a command for the shell. A credential may have
+// "$(…)", which the shell has to see.
+func curl(r *http.Request, body string) string {
+	args := []string{"curl", "-i"}
+	if r.Method != http.MethodGet && (body == "" || r.Method != http.MethodPost) {
+		args = append(args, "-X", r.Method)
+	}
+	if name, password, ok := r.BasicAuth(); ok {
+		args = append(args, "-u", doubleQuoted(name+":"+password))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		if value := r.Header.Get(name); !strings.HasPrefix(value, "Basic ") {
+			args = append(args, "-H", doubleQuoted(name+": "+value))
+		}
+	}
+	if body != "" {
+		args = append(args, "--data-binary", singleQuoted(body))
+	}
+	return strings.Join(append(args, r.URL.String()), " ")
+}
+
+func doubleQuoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`").Replace(s) + `"`
+}
+
+func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,0 +1,71 @@
+// Package headers knows names of headers in every spelling that a function
+// could take for the same.
+package headers
+
+import (
+	"net/http"
+	"strings"
+)
+
+// A Set is a set of header names and of prefixes of them.
+type Set struct {
+	names    map[string]bool
+	prefixes map[string]bool // with the final "-"
+	first    [256]bool       // first letters, so that most headers cost one look
+}
+
+// New returns the set of the names in lists, which are in small letters with
+// "-" between words. A name that ends in "-" stands for all that begin so.
+func New(lists ...[]string) *Set {
+	s := &Set{names: map[string]bool{}, prefixes: map[string]bool{}}
+	for _, list := range lists {
+		for _, name := range list {
+			if strings.HasSuffix(name, "-") {
+				s.prefixes[name] = true
+			} else {
+				s.names[name] = true
+			}
+			s.first[name[0]] = true
+		}
+	}
+	return s
+}
+
+// longestHeader is longer than any name or prefix in a Set.
+const longestHeader = 64
+
+// Has reports whether name, in whatever spelling, is in the set. CGI, WSGI and
+// their kin read every character that is not a letter or a digit as the same,
+// so the caller's X_Auth_Subject is the function's X-Auth-Subject.
+func (s *Set) Has(name string) bool {
+	if name == "" || !s.first[foldByte(name[0])] {
+		return false
+	}
+	var buf [longestHeader]byte
+	for i := range min(len(name), longestHeader) {
+		buf[i] = foldByte(name[i])
+		if buf[i] == '-' && s.prefixes[string(buf[:i+1])] {
+			return true
+		}
+	}
+	return len(name) <= longestHeader && s.names[string(buf[:len(name)])]
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return '-'
+}
+
+// Remove deletes the headers of the set from h, except those named in keep.
+func (s *Set) Remove(h http.Header, keep map[string]bool) {
+	for name := range h {
+		if s.Has(name) && !keep[name] {
+			delete(h, name)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package observe
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"auth-watchdog/watchdog/auth"
+)
+
+// NewAudit returns a logger that writes events as JSON with the names of
+// OWASP's logging vocabulary.
+func NewAudit(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			switch {
+			case len(groups) > 0:
+			case a.Key == slog.TimeKey:
+				a.Key = "datetime"
+			case a.Key == slog.MessageKey:
+				a.Key = "event"
+			}
+			return a
+		},
+	}))
+}
+
+// event is the name of a refusal in OWASP's logging vocabulary.
+func event(r auth.Reason) string {
+	switch r.Status() {
+	case http.StatusForbidden:
+		return "authz_fail"
+	case http.StatusTooManyRequests:
+		return "excess_rate_limit_exceeded"
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
+		return "input_validation_fail"
+	}
+	return "authn_login_fail"
+}
+
+// refused writes the audit event of a refusal. What the caller has sent is cut
+// to a bearable length, and the encoder takes care of the rest.
+func (o *Observer) refused(req *http.Request, r *Record) {
+	d := r.Decision
+	attrs := []slog.Attr{
+		slog.String("appid", "auth-watchdog"),
+		slog.String("function", o.name),
+		slog.String("reason", string(d.Reason)),
+		slog.Int("status", d.Reason.Status()),
+		slog.String("call_id", r.CallID),
+		slog.String("request_method", short(r.Method)),
+		slog.String("request_path", short(r.Path)),
+		slog.String("useragent", short(req.UserAgent())),
+	}
+	if r.Address.IsValid() {
+		attrs = append(attrs, slog.String("source_ip", r.Address.String()))
+	}
+	if d.Rule != nil {
+		attrs = append(attrs, slog.String("rule", d.Rule.Match))
+	}
+	if d.Method != "" {
+		attrs = append(attrs, slog.String("auth_method", d.Method))
+	}
+	subject := d.Subject
+	if subject == "" {
+		subject = d.Identity.Subject
+	}
+	if subject != "" {
+		attrs = append(attrs, slog.String("userid", subject))
+	}
+	if err := d.Err(); err != nil {
+		attrs = append(attrs, slog.String("description", err.Error()))
+	}
+	o.audit.LogAttrs(context.Background(), slog.LevelWarn, event(d.Reason), attrs...) //nolint:sloglint // of a closed set
+}
+
+func short(s string) string {
+	const most = 512
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}

@@ -1,0 +1,225 @@
+// Package observe records what became of each request: in metrics, in the
+// access log, and in audit events for what was refused.
+package observe
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog/auth"
+)
+
+// A Record is what is known of a request. The outermost stage makes it, those
+// inside fill it in, and it is written once.
+type Record struct {
+	CallID  string
+	Address netip.Addr // of the caller
+	Method  string
+	Path    string
+	Start   time.Time
+
+	Decision auth.Decision
+	Decided  time.Time // zero if the request never came to a decision
+	Judging  time.Time // when the gate began
+
+	Status int
+	Bytes  int64
+
+	// OnStream, if set, is called when the answer turns out to be a stream
+	// that has no end of its own.
+	OnStream func()
+}
+
+type recordKey struct{}
+
+// FromContext returns the record of a request; one that nobody reads if the
+// request was not observed.
+func FromContext(ctx context.Context) *Record {
+	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
+		return r
+	}
+	return &Record{}
+}
+
+// CallIDHeader names the id by which a call is followed through OpenFaaS.
+const CallIDHeader = "X-Call-Id"
+
+// statusClientGone is recorded when the caller left before the answer began.
+const statusClientGone = 499
+
+// longestCallID is the most of a caller's id that is believed.
+const longestCallID = 128
+
+// Stage returns the outermost stage: it sees all that follows, refusals and
+// panics too. writeTimeout is how long a caller may take to accept a piece of
+// the answer.
+func (o *Observer) Stage(writeTimeout, readTimeout time.Duration, address func(*http.Request) netip.Addr, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header[CallIDHeader]
+		if len(id) != 1 || !isCallID(id[0]) {
+			id = []string{newCallID()}
+			r.Header[CallIDHeader] = id
+		}
+		record := &Record{CallID: id[0], Address: address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()}
+		rec := &recorder{ResponseWriter: w, record: record, control: http.NewResponseController(w), patience: writeTimeout}
+
+		o.inflight.Inc()
+		defer func() {
+			p := recover()
+			o.inflight.Dec()
+			o.finish(r, record, rec, p)
+			if p != nil && (errors.Is(asError(p), http.ErrAbortHandler) || rec.status != 0) {
+				panic(http.ErrAbortHandler) // the caller sees that the answer is not whole
+			}
+			if p != nil {
+				http.Error(rec, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			}
+			// What is left of answer and body is flushed and read after us.
+			rec.patient()
+			if r.ContentLength != 0 {
+				_ = rec.control.SetReadDeadline(time.Now().Add(readTimeout))
+			}
+		}()
+		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recordKey{}, record)))
+	})
+}
+
+func asError(p any) error {
+	err, _ := p.(error)
+	return err
+}
+
+// finish writes down what became of a request. p is what its handler panicked
+// with.
+func (o *Observer) finish(r *http.Request, record *Record, rec *recorder, p any) {
+	record.Status, record.Bytes = rec.status, rec.bytes
+	switch {
+	case p != nil && !errors.Is(asError(p), http.ErrAbortHandler):
+		record.Status = http.StatusInternalServerError
+		o.log.Error("the function panicked", "call_id", record.CallID, "panic", p, "stack", string(debug.Stack()))
+	case record.Status == 0 && (p != nil || r.Context().Err() != nil):
+		record.Status = statusClientGone
+	case record.Status == 0:
+		record.Status = http.StatusOK
+	}
+	elapsed := time.Since(record.Start)
+	o.count(record, elapsed)
+	o.access(record, elapsed)
+}
+
+// access writes the access record.
+func (o *Observer) access(r *Record, elapsed time.Duration) {
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs,
+		slog.String("method", short(r.Method)),
+		slog.String("path", short(r.Path)),
+		slog.Int("status", r.Status),
+		slog.Int64("bytes", r.Bytes),
+		slog.Float64("seconds", elapsed.Seconds()),
+		slog.String("call_id", r.CallID),
+	)
+	if !r.Decided.IsZero() {
+		attrs = append(attrs, slog.String("reason", string(r.Decision.Reason)))
+		if r.Decision.Identity.Subject != "" {
+			attrs = append(attrs, slog.String("subject", r.Decision.Identity.Subject))
+		}
+		if r.Decision.Method != "" {
+			attrs = append(attrs, slog.String("auth_method", r.Decision.Method))
+		}
+	}
+	o.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+func isCallID(s string) bool {
+	return s != "" && len(s) <= longestCallID && strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) < 0
+}
+
+// newCallID makes a random UUID (RFC 9562 §5.4).
+func newCallID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// recorder is the only wrapper of a ResponseWriter in the program. It sees
+// status and bytes, and gives up on a caller that accepts nothing.
+type recorder struct {
+	http.ResponseWriter
+	record   *Record
+	control  *http.ResponseController
+	patience time.Duration
+	waiting  time.Time // since when the present deadline runs
+	status   int
+	bytes    int64
+}
+
+// Unwrap lets http.ResponseController find what else the writer can do.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// patient gives the caller its full time again to accept what is written.
+func (r *recorder) patient() {
+	r.waiting = time.Now()
+	_ = r.control.SetWriteDeadline(r.waiting.Add(r.patience))
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		r.status = status
+		if r.record.OnStream != nil && isStream(r.Header()) {
+			r.record.OnStream()
+		}
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// isStream reports whether an answer goes on until somebody ends it.
+func isStream(h http.Header) bool {
+	t := h.Get("Content-Type")
+	return strings.HasPrefix(t, "text/event-stream") || strings.HasPrefix(t, "application/x-ndjson")
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.WriteHeader(http.StatusOK)
+	}
+	if time.Since(r.waiting) > r.patience/8 {
+		r.patient()
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// FlushError implements what http.ResponseController asks for.
+func (r *recorder) FlushError() error {
+	if r.status == 0 {
+		r.WriteHeader(http.StatusOK)
+	}
+	return r.control.Flush()
+}
+
+// Flush implements [http.Flusher] for handlers that assert it.
+func (r *recorder) Flush() { _ = r.FlushError() }
+
+// Hijack implements [http.Hijacker]. A connection that is handed over has no
+// deadlines of ours.
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	_ = r.control.SetWriteDeadline(time.Time{})
+	c, rw, err := r.control.Hijack()
+	if err == nil && r.status == 0 {
+		r.status = http.StatusSwitchingProtocols
+	}
+	return c, rw, err
+}

@@ -1,0 +1,257 @@
+package setting
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog/secret"
+)
+
+// value makes a Value of a single text.
+type value[T any] struct {
+	p     *T
+	want  string
+	parse func(string) (T, bool)
+}
+
+func (v value[T]) Want() string { return v.want }
+
+func (v value[T]) Set(text ...string) error {
+	if len(text) == 1 {
+		if parsed, ok := v.parse(text[0]); ok {
+			*v.p = parsed
+			return nil
+		}
+	}
+	return errors.New("want " + article(v.want))
+}
+
+// article returns want as it reads in a sentence.
+func article(want string) string {
+	for _, noun := range []string{"number", "duration", "size", "path", "name", "header", "URL", "list"} {
+		if strings.HasPrefix(want, noun) {
+			return "a " + want
+		}
+	}
+	return want
+}
+
+// Int is a whole number from low to high.
+func Int(p *int, low, high int) Value {
+	return value[int]{p, fmt.Sprintf("number from %d to %d", low, high), func(s string) (int, bool) {
+		n, err := strconv.Atoi(s)
+		return n, err == nil && low <= n && n <= high
+	}}
+}
+
+// Bool is true or false; 1 and 0, and any case, are of-watchdog's.
+func Bool(p *bool) Value {
+	return value[bool]{p, "true or false", func(s string) (bool, bool) {
+		b, err := strconv.ParseBool(strings.ToLower(s))
+		return b, err == nil
+	}}
+}
+
+// Duration is a whole number of seconds or a Go duration, not negative.
+func Duration(p *time.Duration) Value {
+	return duration(p, 0, "duration such as 30s, 5m or 30 (seconds)")
+}
+
+// PositiveDuration is a Duration longer than nothing.
+func PositiveDuration(p *time.Duration) Value {
+	return duration(p, 1, "duration over 0, such as 30s, 5m or 30 (seconds)")
+}
+
+func duration(p *time.Duration, low time.Duration, want string) Value {
+	return value[time.Duration]{p, want, func(s string) (time.Duration, bool) {
+		d, err := time.ParseDuration(s)
+		if n, errInt := strconv.ParseInt(s, 10, 64); errInt == nil {
+			if n < 0 || n > int64(math.MaxInt64/time.Second) {
+				return 0, false
+			}
+			d, err = time.Duration(n)*time.Second, nil
+		}
+		return d, err == nil && d >= low
+	}}
+}
+
+// Bytes is a size in bytes, with or without the unit KiB, MiB or GiB.
+func Bytes(p *int64, low int64) Value {
+	want := "size such as 25MiB, 64KiB or 1048576 (bytes)"
+	if low > 0 {
+		want += fmt.Sprintf(", at least %d", low)
+	}
+	return value[int64]{p, want, func(s string) (int64, bool) {
+		unit := int64(1)
+		for i, suffix := range []string{"KiB", "MiB", "GiB"} {
+			if number, ok := strings.CutSuffix(s, suffix); ok {
+				s, unit = number, 1<<(10*(i+1))
+			}
+		}
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt64/unit {
+			return 0, false
+		}
+		return n * unit, n*unit >= low
+	}}
+}
+
+// Text is any text.
+func Text(p *string, want string) Value {
+	return value[string]{p, want, func(s string) (string, bool) { return s, true }}
+}
+
+// Checked is text that ok accepts.
+func Checked(p *string, want string, ok func(string) bool) Value {
+	return value[string]{p, want, func(s string) (string, bool) { return s, ok(s) }}
+}
+
+// OneOf is one of a few words.
+func OneOf[T ~string](p *T, words ...T) Value {
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = string(w)
+	}
+	return value[T]{p, "one of " + strings.Join(list, ", "), func(s string) (T, bool) {
+		return T(s), slices.Contains(words, T(s))
+	}}
+}
+
+// secretName is the name of a secret, which is not repeated when it is wrong.
+type secretName struct{ value[string] }
+
+func (secretName) Private() {}
+
+// SecretName is the name of a secret's file.
+func SecretName(p *string) Value {
+	return secretName{value[string]{
+		p, "name of a secret (small letters, digits, - and .), not the secret itself",
+		func(s string) (string, bool) { return s, secret.ValidName(s) },
+	}}
+}
+
+// Header is the name of a request header, made canonical.
+func Header(p *string) Value {
+	return value[string]{p, "header name, such as X-Api-Key", func(s string) (string, bool) {
+		return textproto.CanonicalMIMEHeaderKey(s), IsToken(s)
+	}}
+}
+
+// IsToken reports whether s can be the name of a header (RFC 9110 §5.6.2).
+func IsToken(s string) bool {
+	const symbols = "!#$%&'*+-.^_`|~"
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(symbols, rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// list makes a Value of several texts, or of one with commas.
+type list struct {
+	p    *[]string
+	want string
+	item func(string) (string, bool)
+}
+
+func (l list) Want() string { return l.want }
+
+func (l list) Set(text ...string) error {
+	var items []string
+	for _, t := range text {
+		for s := range strings.SplitSeq(t, ",") {
+			item, ok := l.item(strings.TrimSpace(s))
+			if !ok {
+				return errors.New("want " + article(l.want))
+			}
+			if slices.Contains(items, item) {
+				return fmt.Errorf("has %q twice", item)
+			}
+			items = append(items, item)
+		}
+	}
+	if len(items) == 0 {
+		return errors.New("want " + article(l.want))
+	}
+	*l.p = items
+	return nil
+}
+
+// Words is a list of words that are not empty.
+func Words(p *[]string, want string) Value {
+	return list{p, want, func(s string) (string, bool) { return s, s != "" }}
+}
+
+// Headers is a list of header names, made canonical.
+func Headers(p *[]string) Value {
+	return list{p, "list of header names", func(s string) (string, bool) {
+		return http.CanonicalHeaderKey(s), IsToken(s)
+	}}
+}
+
+// Keyed is a Value of several names, each with a text of its own: in YAML a
+// mapping, in the environment "name=text" with commas between.
+type Keyed interface {
+	Value
+	SetKey(key, text string) error
+}
+
+type pairs struct {
+	p    *map[string]string
+	want string
+	key  func(string) (string, bool)
+}
+
+func (v pairs) Want() string { return v.want }
+
+func (v pairs) SetKey(key, text string) error {
+	k, ok := v.key(key)
+	if !ok {
+		return errors.New("want a " + v.want)
+	}
+	if *v.p == nil {
+		*v.p = map[string]string{}
+	}
+	(*v.p)[k] = text
+	return nil
+}
+
+func (v pairs) Set(text ...string) error {
+	for _, t := range text {
+		for pair := range strings.SplitSeq(t, ",") {
+			key, value, _ := strings.Cut(pair, "=")
+			if err := v.SetKey(strings.TrimSpace(key), value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// HeaderValues is a mapping of header names, made canonical, to values.
+func HeaderValues(p *map[string]string) Value {
+	return pairs{p, "mapping of header names to values", func(s string) (string, bool) {
+		return http.CanonicalHeaderKey(s), IsToken(s)
+	}}
+}
+
+// ValidName reports whether s can be the name of a method, a key or a scope: 1
+// to 64 letters, digits and . _ : - @. Such names stand in headers, logs and
+// metrics.
+func ValidName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("._:-@", c) < 0 {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}

@@ -1,0 +1,147 @@
+package upstream
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// exposed returns the TCP addresses on which the process group of pid, and
+// what descends from it, can be reached from outside: everything it listens on
+// that is not loopback. Whoever reaches such an address needs no credential.
+func exposed(pid int) ([]netip.AddrPort, error) {
+	if runtime.GOOS != "linux" {
+		return nil, nil // functions run on Linux; elsewhere it is somebody's desk
+	}
+	pids, err := family(pid)
+	if err != nil {
+		return nil, err
+	}
+	sockets := map[string]bool{} // inodes
+	for _, p := range pids {
+		if err := socketsOf(p, sockets); err != nil {
+			return nil, err
+		}
+	}
+	var open []netip.AddrPort
+	for _, table := range []string{"tcp", "tcp6"} {
+		listening, err := listenersIn(fmt.Sprintf("/proc/%d/net/%s", pid, table), sockets)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // no IPv6
+			return nil, err
+		}
+		open = append(open, listening...)
+	}
+	return slices.DeleteFunc(open, func(a netip.AddrPort) bool { return a.Addr().Unmap().IsLoopback() }), nil
+}
+
+// family returns pid, the processes of its group, and all their descendants.
+func family(pid int) ([]int, error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	children := map[int][]int{}
+	members := []int{pid}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		// "pid (command) state ppid pgrp …", and the command may have anything.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		id, errID := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if errID != nil || len(fields) < 3 {
+			continue
+		}
+		parent, _ := strconv.Atoi(fields[1])
+		group, _ := strconv.Atoi(fields[2])
+		children[parent] = append(children[parent], id)
+		if group == pid && id != pid {
+			members = append(members, id)
+		}
+	}
+	for i := 0; i < len(members); i++ {
+		for _, child := range children[members[i]] {
+			if !slices.Contains(members, child) {
+				members = append(members, child)
+			}
+		}
+	}
+	return members, nil
+}
+
+// socketsOf adds the inodes of a process' sockets to set.
+func socketsOf(pid int, set map[string]bool) error {
+	folder := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			return nil // it has ended meanwhile
+		}
+		return err
+	}
+	for _, e := range entries {
+		target, err := os.Readlink(filepath.Join(folder, e.Name()))
+		if err != nil {
+			continue // it was closed meanwhile
+		}
+		if inode, ok := strings.CutPrefix(target, "socket:["); ok {
+			set[strings.TrimSuffix(inode, "]")] = true
+		}
+	}
+	return nil
+}
+
+// listenersIn returns the addresses in a table of the kernel's (proc(5)) on
+// which one of the sockets listens.
+func listenersIn(path string, sockets map[string]bool) ([]netip.AddrPort, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var list []netip.AddrPort
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		const local, state, inode, listen = 1, 3, 9, "0A"
+		fields := strings.Fields(lines.Text())
+		if len(fields) <= inode || fields[state] != listen || !sockets[fields[inode]] {
+			continue
+		}
+		a, err := parseProcAddress(fields[local])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		list = append(list, a)
+	}
+	return list, lines.Err()
+}
+
+// parseProcAddress reads "0100007F:1F90": 32-bit words in the byte order of the
+// machine, all of ours little-endian, and the port.
+func parseProcAddress(s string) (netip.AddrPort, error) {
+	host, port, _ := strings.Cut(s, ":")
+	b, err := hex.DecodeString(host)
+	n, errPort := strconv.ParseUint(port, 16, 16)
+	if err != nil || errPort != nil || len(b)%4 != 0 {
+		return netip.AddrPort{}, fmt.Errorf("not an address: %q", s)
+	}
+	for word := range slices.Chunk(b, 4) {
+		slices.Reverse(word)
+	}
+	a, ok := netip.AddrFromSlice(b)
+	if !ok {
+		return netip.AddrPort{}, fmt.Errorf("not an address: %q", s)
+	}
+	return netip.AddrPortFrom(a, uint16(n)), nil
+}

@@ -1,0 +1,304 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"auth-watchdog/watchdog/auth"
+)
+
+// HTTPOptions say how a function is reached over HTTP.
+type HTTPOptions struct {
+	Network, Address string // as for net.Dial: "unix" or "tcp"
+	Prefix           string // of every path, escaped, without a slash at the end
+
+	// Process is what listens there; with no Command it is somebody else's.
+	Process Process
+
+	// Timeout bounds how long a function may take to listen, and to begin the
+	// answer to an upgrade; 0 is no bound. Everything else is bounded by the
+	// context of the request.
+	Timeout time.Duration
+
+	// AllowOpen only warns when the function can be reached from outside.
+	AllowOpen bool
+
+	Log *slog.Logger
+}
+
+// NewHTTP returns the upstream of mode http.
+func NewHTTP(o HTTPOptions) Upstream {
+	u := &overHTTP{HTTPOptions: o, listening: make(chan struct{})}
+	u.transport = &http.Transport{
+		DialContext:           u.dial,
+		DisableCompression:    true, // the caller's own business
+		MaxIdleConns:          256,
+		MaxIdleConnsPerHost:   256,
+		IdleConnTimeout:       time.Second, // shorter than any server's, so that none is closed in our hands
+		ExpectContinueTimeout: time.Second,
+		ResponseHeaderTimeout: o.Timeout,
+	}
+	u.proxy = &httputil.ReverseProxy{
+		Rewrite:        u.rewrite,
+		Transport:      u,
+		FlushInterval:  -1, // every answer may be a stream
+		BufferPool:     &buffers{},
+		ModifyResponse: u.answered,
+		ErrorHandler:   u.failed,
+		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return u
+}
+
+type overHTTP struct {
+	HTTPOptions
+	proxy     *httputil.ReverseProxy
+	transport *http.Transport
+	listening chan struct{}          // closed once the function was found to listen
+	open      atomic.Pointer[string] // why requests are refused: the way round
+}
+
+const (
+	probeInterval   = 10 * time.Millisecond
+	exposedInterval = 30 * time.Second
+)
+
+// Run implements [Upstream]. It starts the function, waits for it to listen,
+// and from then on looks for ways round the watchdog.
+func (u *overHTTP) Run(ctx context.Context) error {
+	defer u.transport.CloseIdleConnections()
+	if len(u.Process.Command) == 0 {
+		u.watch(ctx, 0)
+		<-ctx.Done()
+		return nil
+	}
+	process, err := u.Process.start()
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		u.watch(watching, process.cmd.Process.Pid)
+	}()
+	err = process.wait(ctx)
+	stop()
+	<-done
+	return err
+}
+
+// watch waits for the function to listen and then looks every now and then
+// where else it does.
+func (u *overHTTP) watch(ctx context.Context, pid int) {
+	probe := time.NewTicker(probeInterval)
+	defer probe.Stop()
+	for u.connect(ctx) != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-probe.C:
+		}
+	}
+	u.look(pid) // before the first request gets through
+	close(u.listening)
+	if pid == 0 {
+		return
+	}
+	ticker := time.NewTicker(exposedInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			u.look(pid)
+		}
+	}
+}
+
+// look finds out whether the function can be reached without the watchdog.
+func (u *overHTTP) look(pid int) {
+	if pid == 0 {
+		return
+	}
+	addresses, err := exposed(pid)
+	var why string
+	switch {
+	case err != nil:
+		why = fmt.Sprintf("can't find out what the function listens on: %v", err)
+	case len(addresses) > 0:
+		list := make([]string, len(addresses))
+		for i, a := range addresses {
+			list[i] = a.String()
+		}
+		why = "the function listens on " + strings.Join(list, ", ") + ", where it can be called without a credential"
+	default:
+		u.open.Store(nil)
+		return
+	}
+	const mend = "make it listen on the unix socket of upstream_url, or on 127.0.0.1; allow_open_upstream=true lets it be"
+	if u.AllowOpen {
+		u.Log.Warn("the function can be reached without the watchdog", "why", why)
+		return
+	}
+	if u.open.Swap(&why) == nil {
+		u.Log.Error("requests are refused: the function can be reached without the watchdog", "why", why, "mend", mend)
+	}
+}
+
+func (u *overHTTP) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, u.Network, u.Address)
+}
+
+// connect reports whether something accepts connections.
+func (u *overHTTP) connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	c, err := u.dial(ctx, "", "")
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// Ready implements [Upstream]. It connects anew: over a connection that is
+// kept, a function would be ready that listens no more.
+func (u *overHTTP) Ready(ctx context.Context) error {
+	if why := u.open.Load(); why != nil {
+		return errors.New(*why)
+	}
+	select {
+	case <-u.listening:
+		return u.connect(ctx)
+	default:
+		return errors.New("the function does not listen yet")
+	}
+}
+
+func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if u.open.Load() != nil {
+		fail(w, http.StatusServiceUnavailable)
+		return
+	}
+	u.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), startKey{}, time.Now())))
+}
+
+type startKey struct{}
+
+// RoundTrip implements [http.RoundTripper]. Requests that come before the
+// function listens wait for it.
+func (u *overHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-u.listening:
+	default:
+		if err := u.await(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	if u.open.Load() != nil {
+		return nil, errOpen
+	}
+	return u.transport.RoundTrip(r)
+}
+
+var errOpen = errors.New("the function can be reached without the watchdog")
+
+func (u *overHTTP) await(ctx context.Context) error {
+	if u.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, u.Timeout, ErrTimeout)
+		defer cancel()
+	}
+	select {
+	case <-u.listening:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// restored are the headers of ours that a caller could have had removed by
+// naming them in Connection.
+var restored = []string{"X-Call-Id", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+
+// rewrite makes the request that the function gets. The hop-by-hop headers
+// have been removed from p.Out already, so nothing that is set here can be
+// taken away by the caller's Connection.
+func (u *overHTTP) rewrite(p *httputil.ProxyRequest) {
+	out := p.Out
+	out.URL = &url.URL{
+		Scheme: "http", Host: "function",
+		Path: p.In.URL.Path, RawPath: p.In.URL.RawPath,
+		RawQuery: p.In.URL.RawQuery, ForceQuery: p.In.URL.ForceQuery,
+	}
+	if u.Prefix != "" {
+		escaped := u.Prefix + p.In.URL.EscapedPath()
+		if path, err := url.PathUnescape(escaped); err == nil {
+			out.URL.Path, out.URL.RawPath = path, escaped
+		}
+	}
+	out.Host = p.In.Host
+	for _, name := range restored {
+		if values, ok := p.In.Header[name]; ok {
+			out.Header[name] = values
+		}
+	}
+	if id, ok := auth.FromContext(p.In.Context()); ok {
+		id.SetHeaders(out.Header)
+	}
+}
+
+// answered looks at the head of the function's answer before it is passed on.
+func (u *overHTTP) answered(res *http.Response) error {
+	if start, ok := res.Request.Context().Value(startKey{}).(time.Time); ok {
+		res.Header.Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 6, 64))
+	}
+	return nil
+}
+
+// failed answers a request that has got no answer from the function.
+func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
+	cause := context.Cause(r.Context())
+	var timeout net.Error
+	switch {
+	case errors.Is(cause, ErrTimeout), errors.Is(err, ErrTimeout), cause == nil && errors.As(err, &timeout) && timeout.Timeout():
+		u.Log.Warn("the function has not answered in time", "path", r.URL.Path, "timeout", u.Timeout.String())
+		fail(w, http.StatusGatewayTimeout)
+	case errors.Is(err, errOpen), errors.Is(cause, ErrDraining):
+		fail(w, http.StatusServiceUnavailable)
+	case cause != nil:
+		// The caller has left, or the credential has expired: there is nobody
+		// to answer.
+		panic(http.ErrAbortHandler)
+	default:
+		u.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
+		fail(w, http.StatusBadGateway)
+	}
+}
+
+// buffers keeps the buffers through which answers are copied.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

@@ -1,0 +1,120 @@
+package watchdog
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	provider "github.com/openfaas/faas-provider/auth"
+
+	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/auth/basic"
+	"auth-watchdog/watchdog/auth/bearer"
+	"auth-watchdog/watchdog/auth/hmac"
+	"auth-watchdog/watchdog/internal/config"
+	"auth-watchdog/watchdog/secret"
+)
+
+// methods are all the ways in which a request can say who it is. A new one is
+// a package under auth and a line here.
+var methods = map[string]kind{
+	"bearer": kindOf(newBearer),
+	"basic":  kindOf(newBasic),
+	"hmac":   kindOf(newHMAC),
+}
+
+// A kind is a type of method: its configuration, and what makes one of it.
+type kind struct {
+	section func() section
+	build   func(name string, s section, secrets *secret.Set, k *kept) (auth.Method, error)
+}
+
+// A section is the configuration of a method.
+type section interface {
+	config.Section
+	Secrets() []string
+	Check() error
+}
+
+// kindOf adapts a constructor to the configuration of its own package.
+func kindOf[C any, P interface {
+	*C
+	section
+}](build func(name string, c C, secrets *secret.Set, k *kept) (auth.Method, error)) kind {
+	return kind{
+		section: func() section { return P(new(C)) },
+		build: func(name string, s section, secrets *secret.Set, k *kept) (auth.Method, error) {
+			return build(name, *s.(P), secrets, k) //nolint:forcetypeassert // section made it
+		},
+	}
+}
+
+// kept is what outlives a policy: when the secrets change, what was learned of
+// callers does not begin anew.
+type kept struct {
+	passwords *basic.Memory
+	publicURL string
+}
+
+func newKept(c *config.Config) *kept {
+	return &kept{passwords: basic.NewMemory(), publicURL: c.PublicURL}
+}
+
+func newBearer(name string, c bearer.Config, secrets *secret.Set, _ *kept) (auth.Method, error) {
+	m, err := bearer.New(name, c, secrets.Value(c.Secret))
+	return m, inSecret(c.Secret, err)
+}
+
+func newHMAC(name string, c hmac.Config, secrets *secret.Set, k *kept) (auth.Method, error) {
+	m, err := hmac.New(name, c, secrets.Value(c.Secret), k.publicURL)
+	return m, inSecret(c.Secret, err)
+}
+
+func newBasic(name string, c basic.Config, secrets *secret.Set, k *kept) (auth.Method, error) {
+	users, err := basicUsers(c, secrets)
+	if err != nil {
+		return nil, err
+	}
+	return basic.New(name, c, users, k.passwords), nil
+}
+
+func basicUsers(c basic.Config, secrets *secret.Set) (*basic.Users, error) {
+	if c.Secret != "" {
+		users, err := basic.ParseUsers(c.Secret, secrets.Value(c.Secret))
+		return users, inSecret(c.Secret, err)
+	}
+	// The platform's own format, by the platform's own reader. It reads by
+	// itself, so what it found is held against the set.
+	pair, err := (&provider.ReadBasicAuthFromDisk{
+		SecretMountPath: secrets.Dir(), UserFilename: basic.PairUser, PasswordFilename: basic.PairPassword,
+	}).Read()
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(string(secrets.Value(basic.PairUser).Reveal())) != pair.User ||
+		strings.TrimSpace(string(secrets.Value(basic.PairPassword).Reveal())) != pair.Password {
+		return nil, secret.ErrUnsettled
+	}
+	users, err := basic.Pair(pair.User, pair.Password)
+	if err != nil {
+		return nil, fmt.Errorf("secrets %q and %q: %w", basic.PairUser, basic.PairPassword, err)
+	}
+	return users, nil
+}
+
+// inSecret says in each line of err which secret it is about.
+func inSecret(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var errs []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost is meant
+		errs = joined.Unwrap()
+	} else {
+		errs = []error{err}
+	}
+	for i, e := range errs {
+		errs[i] = fmt.Errorf("secret %q: %w", name, e)
+	}
+	return errors.Join(errs...)
+}

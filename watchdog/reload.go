@@ -1,0 +1,45 @@
+package watchdog
+
+import (
+	"context"
+	"time"
+)
+
+// pollInterval is how often the secret files are looked at. A change counts
+// when it was seen twice, so it is in force within two intervals.
+const pollInterval = 2 * time.Second
+
+// reload looks at the secret files until ctx ends.
+func (w *Watchdog) reload(ctx context.Context) {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			w.poll()
+		}
+	}
+}
+
+// poll looks once. Secrets that do not load change nothing: the policy that
+// was in force stays.
+func (w *Watchdog) poll() {
+	set, err := w.secrets.Poll()
+	if set == nil && err == nil {
+		return
+	}
+	var policy *builtPolicy
+	if err == nil {
+		policy, err = buildPolicy(w.config.Policy, set, w.kept)
+	}
+	w.observer.Reloaded(err)
+	if err != nil {
+		w.log.Error("the secrets have changed and can't be used; the last good ones stay in force", "err", err)
+		return
+	}
+	w.gate.Swap(policy.Policy)
+	w.observer.Keep(policy.credentials())
+	w.log.Info("the secrets have changed and are in force")
+}

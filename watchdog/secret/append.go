@@ -1,0 +1,43 @@
+package secret
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// AppendLine adds a line to a file of secrets, which it makes if there is
+// none, readable by its owner only. Who reads the file meanwhile sees it
+// before or after, never half-way.
+func AppendLine(path, line string) error {
+	mode := fs.FileMode(0o600)
+	text, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		if info, err := os.Stat(path); err == nil {
+			mode = info.Mode().Perm()
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		text = append(text, '\n')
+	}
+	return WriteFile(path, append(text, line+"\n"...), mode)
+}
+
+// WriteFile replaces the content of a file at one moment.
+func WriteFile(path string, text []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // in vain once it was renamed
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
