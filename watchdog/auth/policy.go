@@ -65,6 +65,7 @@ type Policy struct {
 	only   *Rule          // the rule "/", if it is all there is
 	strict *http.ServeMux // the rules as they are written
 	loose  *http.ServeMux // the rules as a lenient router would take them
+	folds  bool           // for it some pattern is another than it is written
 
 	spoofable *headers.Set    // what the caller may not tell the function
 	read      map[string]bool // the headers in which methods find credentials
@@ -224,6 +225,7 @@ func (p *Policy) route() []error {
 			// "/a" and "/a/" are one in a lenient reading, "/a/" and what is
 			// below it another.
 			for _, reading := range []string{loosePattern(method, path), loosePattern(method, strings.TrimSuffix(path, "/"))} {
+				p.folds = p.folds || strings.ToLower(path) != path
 				if other, ok := readings[reading]; ok && other != r {
 					readings[reading] = nil // told apart on purpose
 				} else {
@@ -314,8 +316,10 @@ func (p *Policy) find(r *Request) (*Rule, Reason) {
 	}
 	// The decoded path has one reading, so it can stand for all spellings.
 	rule := r.ask(p.strict, r.URL.Path)
-	if lenient := r.ask(p.loose, loosely(r.URL.Path)); lenient != nil && lenient != rule {
-		return nil, TwoReadings
+	if path := loosely(r.URL.Path); p.folds || path != r.URL.Path {
+		if lenient := r.ask(p.loose, path); lenient != nil && lenient != rule {
+			return nil, TwoReadings
+		}
 	}
 	if rule == nil {
 		return nil, NoRule

@@ -5,12 +5,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // AppendLine adds a line to a file of secrets, which it makes if there is
 // none, readable by its owner only. Who reads the file meanwhile sees it
 // before or after, never half-way.
 func AppendLine(path, line string) error {
+	if strings.ContainsAny(line, "\r\n") {
+		return errors.New("a line has no line ends in it")
+	}
+	// What a link points to is written, and not the link.
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
 	mode := fs.FileMode(0o600)
 	text, err := os.ReadFile(path)
 	switch {

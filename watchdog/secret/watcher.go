@@ -21,7 +21,9 @@ type look struct {
 
 func (l look) isZero() bool { return l.set == nil && l.err == nil }
 
-func (l look) same(m look) bool { return same(l.set, l.err, m.set, m.err) }
+func (l look) same(m look) bool {
+	return !l.isZero() && !m.isZero() && same(l.set, l.err, m.set, m.err)
+}
 
 // NewWatcher returns a Watcher over the named files of dir, whose owner has
 // what is in current.
@@ -38,7 +40,7 @@ func (w *Watcher) Poll() (*Set, error) {
 	case now.same(w.known):
 		w.unsure = look{}
 		return nil, nil
-	case w.unsure.isZero() || !now.same(w.unsure):
+	case !now.same(w.unsure):
 		w.unsure = now
 		return nil, nil
 	}

@@ -149,7 +149,7 @@ func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 // parse takes the credentials of RFC 7617 §2 apart.
 func parse(credentials string) (name string, password []byte, ok bool) {
 	b, err := base64.StdEncoding.Strict().DecodeString(credentials)
-	if err != nil {
+	if err != nil || strings.ContainsAny(credentials, "\r\n") { // which the decoder passes over
 		return "", nil, false
 	}
 	user, pass, found := strings.Cut(string(b), ":")

@@ -16,6 +16,7 @@ import (
 // Bounds of a [Memory].
 const (
 	// HashingMemory is what all hashing together may take at a time, in bytes.
+	// The garbage collector may hold as much again that is no longer used.
 	HashingMemory = 64 << 20
 
 	// maxHashing is how many requests may wait for their turn to hash, each
@@ -75,8 +76,8 @@ type outcome struct {
 func NewMemory() *Memory {
 	m := &Memory{
 		hashing: limit.NewWeighted(HashingMemory, hashingWait, maxHashing),
-		// No more at a time than there are processors.
-		share:    HashingMemory / int64(runtime.GOMAXPROCS(0)),
+		// Half of the processors stay free for those who are known already.
+		share:    HashingMemory / int64(max(1, runtime.GOMAXPROCS(0)/2)),
 		accounts: limit.NewFailures(accountBurst, accountEvery, maxAccounts),
 		now:      time.Now,
 		verified: make(map[digest]*list.Element),

@@ -56,13 +56,13 @@ func forwardedFor(h http.Header) []string {
 // parse reads an address with or without a port, as OpenFaaS writes it.
 func parse(s string) netip.Addr {
 	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr().WithZone("")
+		return ap.Addr().Unmap().WithZone("")
 	}
 	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
 	if err != nil {
 		return netip.Addr{}
 	}
-	return a.WithZone("")
+	return a.Unmap().WithZone("")
 }
 
 // claims are the headers in which proxies say where a request comes from.
@@ -88,21 +88,25 @@ func (t Trust) Sanitize(r *http.Request) {
 		r.Header["X-Forwarded-Proto"] = []string{scheme}
 		return
 	}
-	for name := range r.Header {
-		// "X_Forwarded_For" is no proxy's, and Forwarded is not what is
-		// trusted.
-		if claims.Has(name) && (strings.ContainsFunc(name, notHeader) || name == "Forwarded") {
-			delete(r.Header, name)
-		}
-	}
-	if entries := forwardedFor(r.Header); len(entries) > t.Hops {
+	entries, address := forwardedFor(r.Header), t.Of(r)
+	claims.Remove(r.Header, trusted)
+	delete(r.Header, "X-Forwarded-For")
+	switch {
+	case len(entries) >= t.Hops:
 		r.Header["X-Forwarded-For"] = []string{strings.Join(entries[len(entries)-t.Hops:], ", ")}
+	case address.IsValid():
+		r.Header["X-Forwarded-For"] = []string{address.String()}
 	}
-	if a := t.Of(r); a.IsValid() && r.Header["X-Real-Ip"] != nil {
-		r.Header["X-Real-Ip"] = []string{a.String()}
+	if r.Header["X-Real-Ip"] != nil {
+		delete(r.Header, "X-Real-Ip")
+		if address.IsValid() {
+			r.Header["X-Real-Ip"] = []string{address.String()}
+		}
 	}
 }
 
-func notHeader(c rune) bool {
-	return c != '-' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
+// trusted are the headers that a proxy in front sets beside X-Forwarded-For.
+var trusted = map[string]bool{
+	"X-Forwarded-For": true, "X-Forwarded-Host": true, "X-Forwarded-Proto": true, "X-Forwarded-Port": true, "X-Forwarded-Prefix": true,
+	"X-Real-Ip": true,
 }

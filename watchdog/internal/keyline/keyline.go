@@ -21,8 +21,9 @@ const Usage = "[scopes=a,b] [expires=2027-01-31T00:00:00Z]"
 
 // Split takes the fields of a line apart: the words that are not options, and
 // the options. A field is an option, known or not, if it is letters, "=", and
-// something that is not the padding of base64. The error never repeats what
-// stands in the line: it could be the credential.
+// something that is not the padding of base64; and so is what only looks like
+// one of ours, or a slip of the pen would make it the credential. The error
+// never repeats what stands in the line.
 func Split(line string) (words []string, o Options, err error) {
 	for _, field := range strings.Fields(line) {
 		name, value, hasValue := strings.Cut(field, "=")
@@ -38,7 +39,7 @@ func Split(line string) (words []string, o Options, err error) {
 			if o.Expires, err = time.Parse(time.RFC3339, value); err != nil || o.Expires.IsZero() {
 				return nil, Options{}, errors.New("expires: want a time such as 2027-01-31T00:00:00Z")
 			}
-		case isLetters(name) && strings.Trim(value, "=") != "", (name == "scopes" || name == "expires") && hasValue:
+		case isLetters(name) && strings.Trim(value, "=") != "", resemblesOption(field):
 			return nil, Options{}, errors.New("has an option that is not one, or one twice: want " + Usage)
 		default:
 			words = append(words, field)
@@ -48,7 +49,21 @@ func Split(line string) (words []string, o Options, err error) {
 }
 
 func isLetters(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
+	return s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz_") == ""
+}
+
+// resemblesOption reports whether a field begins with the name of an option, in
+// whatever case, and a sign behind it.
+func resemblesOption(field string) bool {
+	i := strings.IndexAny(field, "=:")
+	if i < 0 {
+		return false
+	}
+	switch strings.ToLower(field[:i]) {
+	case "scope", "scopes", "expire", "expires", "expiry":
+		return true
+	}
+	return false
 }
 
 // String returns the options as they are written, with a space before each.

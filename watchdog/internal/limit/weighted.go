@@ -33,13 +33,16 @@ func NewWeighted(total int64, wait time.Duration, maxWaiting int) *Weighted {
 
 // Acquire takes a share of n and reports whether it got one.
 func (w *Weighted) Acquire(ctx context.Context, n int64) bool {
+	if n > w.total {
+		return false
+	}
 	w.mu.Lock()
-	if len(w.waiting) == 0 && w.used+n <= w.total {
+	if len(w.waiting) == 0 && n <= w.total-w.used {
 		w.used += n
 		w.mu.Unlock()
 		return true
 	}
-	if n > w.total || len(w.waiting) >= w.maxWaiting {
+	if len(w.waiting) >= w.maxWaiting {
 		w.mu.Unlock()
 		return false
 	}
@@ -80,7 +83,7 @@ func (w *Weighted) Release(n int64) {
 }
 
 func (w *Weighted) serve() {
-	for len(w.waiting) > 0 && w.used+w.waiting[0].n <= w.total {
+	for len(w.waiting) > 0 && w.waiting[0].n <= w.total-w.used {
 		first := w.waiting[0]
 		w.waiting = slices.Delete(w.waiting, 0, 1)
 		w.used += first.n

@@ -93,6 +93,7 @@ func Bytes(p *int64, low int64) Value {
 		for i, suffix := range []string{"KiB", "MiB", "GiB"} {
 			if number, ok := strings.CutSuffix(s, suffix); ok {
 				s, unit = number, 1<<(10*(i+1))
+				break
 			}
 		}
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -133,8 +134,15 @@ func (secretName) Private() {}
 func SecretName(p *string) Value {
 	return secretName{value[string]{
 		p, "name of a secret (small letters, digits, - and .), not the secret itself",
-		func(s string) (string, bool) { return s, secret.ValidName(s) },
+		func(s string) (string, bool) { return s, secret.ValidName(s) && !looksLikeSecret(s) },
 	}}
+}
+
+// looksLikeSecret reports whether s is a long run of letters and digits, as
+// openssl rand -hex makes them, and no name that anybody would give.
+func looksLikeSecret(s string) bool {
+	const longName = 32
+	return len(s) >= longName && !strings.ContainsAny(s, "-.")
 }
 
 // Header is the name of a request header, made canonical.
@@ -217,6 +225,9 @@ func (v pairs) SetKey(key, text string) error {
 	if !ok {
 		return errors.New("want a " + v.want)
 	}
+	if _, twice := (*v.p)[k]; twice {
+		return fmt.Errorf("has %s twice", k)
+	}
 	if *v.p == nil {
 		*v.p = map[string]string{}
 	}
@@ -227,7 +238,10 @@ func (v pairs) SetKey(key, text string) error {
 func (v pairs) Set(text ...string) error {
 	for _, t := range text {
 		for pair := range strings.SplitSeq(t, ",") {
-			key, value, _ := strings.Cut(pair, "=")
+			key, value, found := strings.Cut(pair, "=")
+			if !found {
+				return errors.New("want a " + v.want)
+			}
 			if err := v.SetKey(strings.TrimSpace(key), value); err != nil {
 				return err
 			}
