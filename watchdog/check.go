@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -74,12 +75,18 @@ func (r *Report) WriteTo(out io.Writer) (int64, error) {
 		}
 	}
 	_ = t.Flush() // a strings.Builder never fails
+	table := trailing.ReplaceAllString(b.String(), "")
+	b.Reset()
+	b.WriteString(table)
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
 	n, err := io.WriteString(out, b.String())
 	return int64(n), err
 }
+
+// trailing is what a table has behind its last words.
+var trailing = regexp.MustCompile(`(?m) +$`)
 
 // most is how many credentials of a method are listed.
 const most = 20

@@ -33,6 +33,7 @@
 //	2  auth/authtest       what every method is held to
 //	2  internal/config     turns text into a Config, or into every reason why not
 //	2  internal/upstream   gets an answer from the function
+//	3  internal/upstream/upstreamtest  what every upstream is held to
 //	2  internal/observe    records what became of each request
 //	1  auth                decides whether a request may pass, and as whom
 //	1  internal/keyline    reads the options behind a credential in a secret's line

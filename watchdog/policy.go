@@ -40,31 +40,21 @@ func buildPolicy(p config.Policy, secrets *secret.Set, k *kept) (*builtPolicy, e
 	built := &builtPolicy{}
 	byName := map[string]auth.Method{}
 	for _, m := range p.Methods {
-		method, err := buildMethod(m, secrets, k)
-		if err != nil {
-			name := ""
-			if m.Where != "" {
-				name = "methods." + m.Name
-			} else if secrets == nil {
-				name = "auth_" + m.Type
-			}
-			for _, e := range flatten(err) {
-				ps.Add(m.Where, name, e)
-			}
-			method = standIn{m.Name}
-		}
+		method := buildMethod(&ps, m, secrets, k)
 		byName[m.Name] = method
 		built.methods = append(built.methods, method)
 	}
+	complete := len(p.Rules) > 0
 	rules := make([]auth.Rule, len(p.Rules))
 	for i, r := range p.Rules {
 		rules[i] = auth.Rule{
 			Match: r.Match, Public: r.Public, Accept: pick(byName, r.Accept), All: pick(byName, r.All),
 			Require: auth.Requirement{Subjects: r.Subjects, Scopes: r.Scopes},
 		}
+		complete = complete && len(rules[i].Accept) == len(r.Accept) && len(rules[i].All) == len(r.All)
 	}
 	policy, err := auth.Compile(rules...)
-	if err != nil && len(ps) == 0 { // otherwise it may be for want of a method
+	if err != nil && complete { // otherwise what is missing has been said
 		for _, e := range flatten(err) {
 			where := ""
 			if rule := (*auth.RuleError)(nil); errors.As(e, &rule) {
@@ -87,18 +77,34 @@ func pick(byName map[string]auth.Method, names []string) []auth.Method {
 	return list
 }
 
-func buildMethod(m config.Method, secrets *secret.Set, k *kept) (auth.Method, error) {
+// buildMethod makes a method. Where it can't, for a problem that it adds to ps
+// or for want of secrets, it returns a stand-in.
+func buildMethod(ps *setting.Problems, m config.Method, secrets *secret.Set, k *kept) auth.Method {
 	s, ok := m.Section.(section)
 	if !ok {
-		return nil, fmt.Errorf("type %q: there is no such method", m.Type)
+		return standIn{m.Name} // its type is none, which has been said
 	}
-	if err := s.Check(); err != nil {
-		return nil, err
+	name := "auth_" + m.Type
+	if m.Where != "" {
+		name = "methods." + m.Name
 	}
-	if secrets == nil {
-		return standIn{m.Name}, nil
+	err := s.Check()
+	if err == nil {
+		if secrets == nil {
+			return standIn{m.Name}
+		}
+		var method auth.Method
+		if method, err = methods[m.Type].build(m.Name, s, secrets, k); err == nil {
+			return method
+		}
+		if m.Where == "" {
+			name = "" // the secret is named
+		}
 	}
-	return methods[m.Type].build(m.Name, s, secrets, k)
+	for _, e := range flatten(err) {
+		ps.Add(m.Where, name, e)
+	}
+	return standIn{m.Name}
 }
 
 // flatten takes joined errors apart.

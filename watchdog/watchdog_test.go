@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
-	"auth-watchdog/watchdog/internal/config"
 )
 
 const key = "awk_CANARY-key-of-the-watchdog-tests"
@@ -154,8 +153,10 @@ func TestTwoWatchdogs(t *testing.T) {
 		status    int
 		body      string
 	}{
-		{a.addr, "key-of-a-0123456789", 200, "a"}, {b.addr, "key-of-b-0123456789", 200, "b"},
-		{a.addr, "key-of-b-0123456789", 401, "Unauthorized\n"}, {b.addr, "key-of-a-0123456789", 401, "Unauthorized\n"},
+		{a.addr, "key-of-a-0123456789", 200, "a"},
+		{b.addr, "key-of-b-0123456789", 200, "b"},
+		{a.addr, "key-of-b-0123456789", 401, "Unauthorized\n"},
+		{b.addr, "key-of-a-0123456789", 401, "Unauthorized\n"},
 	} {
 		if status, body := get(tt.addr, tt.key); status != tt.status || body != tt.body {
 			t.Errorf("%s with %s: got %d %q, want %d %q", tt.addr, tt.key, status, body, tt.status, tt.body)
@@ -289,9 +290,15 @@ func TestProbes(t *testing.T) {
 			status       int
 			body         string
 		}{
-			{"GET", "/_/health", 200, "OK"}, {"HEAD", "/_/health", 200, ""}, {"POST", "/_/health", 405, ""},
-			{"GET", "/_/ready", 200, "OK"}, {"HEAD", "/_/ready", 200, ""}, {"DELETE", "/_/ready", 405, ""},
-			{"GET", "/_/health?x=y", 200, "OK"}, {"GET", "/_/health/", 401, "Unauthorized\n"}, {"GET", "/_/other", 401, "Unauthorized\n"},
+			{"GET", "/_/health", 200, "OK"},
+			{"HEAD", "/_/health", 200, ""},
+			{"POST", "/_/health", 405, ""},
+			{"GET", "/_/ready", 200, "OK"},
+			{"HEAD", "/_/ready", 200, ""},
+			{"DELETE", "/_/ready", 405, ""},
+			{"GET", "/_/health?x=y", 200, "OK"},
+			{"GET", "/_/health/", 401, "Unauthorized\n"},
+			{"GET", "/_/other", 401, "Unauthorized\n"},
 		} {
 			asked = nil
 			rec := httptest.NewRecorder()
@@ -421,7 +428,7 @@ func TestPanics(t *testing.T) {
 	}
 	func() {
 		defer func() {
-			if got := recover(); got != http.ErrAbortHandler {
+			if got, ok := recover().(error); !ok || !errors.Is(got, http.ErrAbortHandler) {
 				t.Errorf("after the answer began: got %v, want the connection to be cut", got)
 			}
 		}()
@@ -437,9 +444,17 @@ func TestTimeout(t *testing.T) {
 		setting, header string
 		want            time.Duration
 	}{
-		{"30s", "", 30 * time.Second}, {"30s", "5s", 5 * time.Second}, {"30s", "30s", 30 * time.Second}, {"30s", "31s", 30 * time.Second},
-		{"30s", "0s", 30 * time.Second}, {"30s", "-1s", 30 * time.Second}, {"30s", "5", 30 * time.Second}, {"30s", "soon", 30 * time.Second},
-		{"0", "", 0}, {"0", "5s", 5 * time.Second}, {"0", "0s", 0},
+		{"30s", "", 30 * time.Second},
+		{"30s", "5s", 5 * time.Second},
+		{"30s", "30s", 30 * time.Second},
+		{"30s", "31s", 30 * time.Second},
+		{"30s", "0s", 30 * time.Second},
+		{"30s", "-1s", 30 * time.Second},
+		{"30s", "5", 30 * time.Second},
+		{"30s", "soon", 30 * time.Second},
+		{"0", "", 0},
+		{"0", "5s", 5 * time.Second},
+		{"0", "0s", 0},
 	} {
 		w, _ := serving(t, http.HandlerFunc(ok), withKey(t, Settings{"exec_timeout": tt.setting}))
 		r := httptest.NewRequest("GET", "/", nil)
@@ -848,7 +863,7 @@ func TestKindsAreComplete(t *testing.T) {
 		if _, ok := s.(presenter); !ok {
 			t.Errorf("%s has no example", name)
 		}
-		if got := config.Kinds(kinds())[name](); fmt.Sprintf("%T", got) != fmt.Sprintf("%T", s) {
+		if got := kinds()[name](); fmt.Sprintf("%T", got) != fmt.Sprintf("%T", s) {
 			t.Errorf("%s: got a %T", name, got)
 		}
 	}

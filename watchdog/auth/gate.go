@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,8 +74,9 @@ var noPolicy Policy
 // answers everything else itself.
 //
 // What next sees: no identity header but those set by [Identity.SetHeaders],
-// no credential (unless kept), no trailers, the identity in the request's
-// context, and a context that ends when the credential does.
+// no credential (unless kept), no trailers, no upgrade but to WebSocket, the
+// identity in the request's context, and a context that ends when the
+// credential does.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		policy := g.policy.Load() // once: one request, one policy
@@ -125,6 +127,12 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.H
 	}
 	out := req.WithContext(ctx)
 	out.Trailer = nil // the caller's word, and it would come after ours
+	if !isWebSocket(out.Header["Upgrade"]) {
+		// In another protocol, such as HTTP/2, further requests could follow
+		// that nobody judges.
+		out.Header.Del("Upgrade")
+		out.Header.Del("Http2-Settings")
+	}
 	req.handOn(out)
 	if !g.options.KeepCredentials {
 		for _, m := range d.Rule.methods() { // a public rule keeps what it got
@@ -135,6 +143,10 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.H
 	}
 	d.Identity.SetHeaders(out.Header)
 	next.ServeHTTP(w, out)
+}
+
+func isWebSocket(upgrade []string) bool {
+	return len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
 }
 
 // ErrExpired is the cause with which the context of a request ends when its

@@ -153,8 +153,10 @@ func TestGateHeaders(t *testing.T) {
 	})
 	t.Run("overrides stay where nothing depends on them", func(t *testing.T) {
 		_, s := through(NewGate(mustCompile(t, rules[0]), Options{}), request("/"))
-		if s.r.Header["X-Original-URL"] == nil || s.r.Header["X-HTTP-Method-Override"] == nil {
-			t.Errorf("got %v", s.r.Header)
+		for _, name := range []string{"X-Original-URL", "X-HTTP-Method-Override"} {
+			if s.r.Header[name] == nil {
+				t.Errorf("%s has gone from %v", name, s.r.Header)
+			}
 		}
 	})
 }

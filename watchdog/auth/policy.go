@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -109,9 +110,7 @@ func Compile(rules ...Rule) (*Policy, error) {
 			anyMethod = false
 		}
 	}
-	if len(errs) == 0 {
-		errs = p.route()
-	}
+	errs = append(errs, p.route()...)
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
@@ -273,12 +272,16 @@ func loosePattern(method, path string) string {
 	return b.String()
 }
 
+var registered = regexp.MustCompile(` \(registered at [^)]*\)`)
+
 // register adds a pattern and returns as an error what ServeMux panics with:
 // a pattern that does not parse, or that is in conflict with another.
 func register(mux *http.ServeMux, pattern string, r *Rule) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("match %q: %v", pattern, v)
+			// What it says of the place in the program is of no use here.
+			text := registered.ReplaceAllString(fmt.Sprint(v), "")
+			err = fmt.Errorf("match %q: %s", pattern, strings.ReplaceAll(text, "\n", " "))
 		}
 	}()
 	mux.Handle(pattern, r)

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,7 +40,7 @@ func AppendLine(path, line string) error {
 func WriteFile(path string, text []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".secret-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, reasonOf(err))
 	}
 	defer os.Remove(f.Name()) // in vain once it was renamed
 	_, err = f.Write(text)
@@ -48,4 +49,12 @@ func WriteFile(path string, text []byte, mode fs.FileMode) error {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// reasonOf is an error without the name of the file that it was about.
+func reasonOf(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"auth-watchdog/watchdog/internal/keyline"
+	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
 )
 
@@ -66,20 +67,35 @@ func Pair(name, password string) (*Users, error) {
 	return u, u.put(&user{name: name, hashes: []hash{newPlain(p)}})
 }
 
-// Has reports whether there is a user of that name.
-func (u *Users) Has(name string) bool { return u.byName[canonicalName(name)] != nil }
+// Passwords returns how many passwords are good for a name.
+func (u *Users) Passwords(name string) int {
+	if entry := u.byName[canonicalName(name)]; entry != nil {
+		return len(entry.hashes)
+	}
+	return 0
+}
 
 // NewLine makes the line of a new user, with an argon2id hash of the password.
 // scopes have commas between.
 func NewLine(name, password, scopes string) (string, error) {
+	canonical := canonicalName(name)
+	if canonical == "" || strings.ContainsFunc(canonical, unicode.IsSpace) {
+		return "", errors.New("name: want one in UTF-8 without spaces, colons and control characters, and without # at its beginning")
+	}
+	var options keyline.Options
+	if scopes != "" {
+		options.Scopes = strings.Split(scopes, ",")
+		for _, s := range options.Scopes {
+			if !setting.ValidName(s) {
+				return "", errors.New("scopes: want words of at most 64 letters, digits and . _ : - @, with commas between")
+			}
+		}
+	}
 	stored, err := NewHash(password)
 	if err != nil {
 		return "", err
 	}
-	line := canonicalName(name) + ":" + stored
-	if scopes != "" {
-		line += " scopes=" + scopes
-	}
+	line := canonical + ":" + stored + options.String()
 	return line, newUsers("").add(line)
 }
 
@@ -132,7 +148,7 @@ const maxRounds = 4
 // normalisation form C, case preserved (RFC 7617 §2.1, RFC 8265 §3.4). It is
 // empty if s cannot be a name.
 func canonicalName(s string) string {
-	if len(s) > longest || !printable(s) || strings.Contains(s, ":") {
+	if len(s) > longest || !printable(s) || strings.Contains(s, ":") || strings.HasPrefix(s, "#") {
 		return ""
 	}
 	return norm.NFC.String(s)

@@ -288,7 +288,7 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 		{"bad scope", canary + " scopes=a,,b", "line 1: scopes: want words"},
 		{"bad time", canary + " expires=tomorrow", "line 1: expires: want a time"},
 		{"date only", canary + " expires=2027-01-01", "line 1: expires: want a time"},
-		{"short digest", "sha256:abcdef", "line 1: sha256:: want 64 hex digits"},
+		{"short digest", "sha256:abcdef", "line 1: want 64 hex digits after sha256:"},
 		{"digest of nothing", digest(""), "line 1: is the digest of an empty credential"},
 		{"name with a sign", "na/me " + canary, "line 1: the name comes first"},
 		{"name that is the key", NewKey() + " me", "line 1: the name comes first"},

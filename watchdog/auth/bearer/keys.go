@@ -63,6 +63,14 @@ type Line struct {
 // Digested returns the line as it is best kept: with the SHA-256 of the key
 // and not the key, so that whoever reads the file can't call.
 func (l Line) Digested() (string, error) {
+	if l.Name != "" && (!setting.ValidName(l.Name) || looksLikeKey(l.Name)) {
+		return "", errors.New("name: want at most 64 letters, digits and . _ : - @")
+	}
+	for _, s := range l.Scopes {
+		if !setting.ValidName(s) {
+			return "", errors.New("scopes: want words of at most 64 letters, digits and . _ : - @, with commas between")
+		}
+	}
 	sum := sha256.Sum256([]byte(l.Key))
 	text := digestPrefix + hex.EncodeToString(sum[:])
 	if l.Name != "" {
@@ -130,7 +138,7 @@ func parseLine(text string, valid func(string) bool) (key, error) {
 	if digest, ok := strings.CutPrefix(credential, digestPrefix); ok {
 		b, err := hex.DecodeString(digest)
 		if err != nil || len(b) != sha256.Size {
-			return key{}, fmt.Errorf("%s: want %d hex digits after it", digestPrefix, 2*sha256.Size)
+			return key{}, fmt.Errorf("want %d hex digits after %s", 2*sha256.Size, digestPrefix)
 		}
 		k.digest = [sha256.Size]byte(b)
 		if k.digest == sha256.Sum256(nil) {

@@ -194,7 +194,8 @@ func linesOf(file secret.Value, e KeyEncoding) []line {
 		}
 	}
 	for n, l := range file.Lines() {
-		if len(bytes.TrimSpace(l.Reveal())) > 0 {
+		// A comment would be a key that anyone can guess.
+		if len(bytes.TrimSpace(l.Reveal())) > 0 && l.Reveal()[0] != '#' {
 			lines = append(lines, line{n, l.Reveal()})
 		}
 	}

@@ -30,7 +30,7 @@ func (c *Config) Fields() []setting.Field {
 	return []setting.Field{
 		{
 			Name: "secret", Default: DefaultSecret, Value: setting.SecretName(&c.Secret),
-			Meaning: "the secret with one key a line",
+			Meaning: "the secret with one key a line; lines that begin with # are comments",
 		},
 		{
 			Name: "preset", Value: setting.OneOf(&c.Preset, names...),

@@ -133,7 +133,7 @@ func TestDefault(t *testing.T) {
 
 // TestKeys: each line is a key, verbatim but for its end.
 func TestKeys(t *testing.T) {
-	m := mustNew(t, Config{Secret: "hooks"}, "old-key-0123456789\n\n new key with spaces \r\n# not a comment")
+	m := mustNew(t, Config{Secret: "hooks"}, "old-key-0123456789\n\n new key with spaces \r\n# a comment\nlast-key-0123456789")
 	for _, tt := range []struct {
 		key, entry string
 		want       auth.Reason
@@ -141,9 +141,10 @@ func TestKeys(t *testing.T) {
 		{"old-key-0123456789", "line-1", auth.Admitted},
 		{" new key with spaces ", "line-3", auth.Admitted},
 		{"new key with spaces", "", auth.BadSignature},
-		{"# not a comment", "line-4", auth.Admitted},
+		{"# a comment", "", auth.BadSignature},
 		{"", "", auth.BadSignature},
-		{"old-key-0123456789\n\n new key with spaces \r\n# not a comment", "", auth.BadSignature},
+		{"old-key-0123456789\n\n new key with spaces \r\n# a comment\nlast-key-0123456789", "", auth.BadSignature},
+		{"last-key-0123456789", "line-5", auth.Admitted},
 	} {
 		id, got := ask(m, post("b", "X-Hub-Signature-256: "+signature(tt.key, "b")))
 		if got != tt.want || id.Key != tt.entry {
@@ -218,7 +219,8 @@ func TestScheme(t *testing.T) {
 		requests []schemeRequest
 	}{
 		{
-			"several headers", Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-First", "X-Second"}}, Signed: "{body}"},
+			"several headers",
+			Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-First", "X-Second"}}, Signed: "{body}"},
 			[]schemeRequest{
 				{"first", "X-First: " + hexOf("b"), "", "b", auth.Admitted},
 				{"second", "X-Second: " + hexOf("b"), "", "b", auth.Admitted},
@@ -227,7 +229,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"split", Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-Sig"}, Split: ",", Prefix: "v1="}, Signed: "{body}"},
+			"split",
+			Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-Sig"}, Split: ",", Prefix: "v1="}, Signed: "{body}"},
 			[]schemeRequest{
 				{"one", "X-Sig: v1=" + hexOf("b"), "", "b", auth.Admitted},
 				{"the second", "X-Sig: v1=" + hexOf("c") + " ,\tv1=" + hexOf("b") + ",v0=x", "", "b", auth.Admitted},
@@ -237,7 +240,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"query", Scheme{Alg: SHA256, Signature: Signature{Query: "sig"}, Signed: "{body}"},
+			"query",
+			Scheme{Alg: SHA256, Signature: Signature{Query: "sig"}, Signed: "{body}"},
 			[]schemeRequest{
 				{"good", "", "/?a=1&sig=" + hexOf("b"), "b", auth.Admitted},
 				{"twice", "", "/?sig=x&sig=" + hexOf("b"), "b", auth.TwoCredential},
@@ -246,7 +250,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"json", Scheme{Alg: SHA256, Signature: Signature{JSON: "s.sig"}, Signed: "{json:s.t}{json:s.n}", BodyUnsigned: true},
+			"json",
+			Scheme{Alg: SHA256, Signature: Signature{JSON: "s.sig"}, Signed: "{json:s.t}{json:s.n}", BodyUnsigned: true},
 			[]schemeRequest{
 				{"good", "Content-Type: application/json", "", `{"a":[1,{"s":2}],"s":{"t":"x","n":12,"sig":"` + hexOf("x12") + `"}}`, auth.Admitted},
 				{"a number as it is written", "Content-Type: application/vnd.x+json; charset=utf-8", "", `{"s":{"t":"x","n":1.20,"sig":"` + hexOf("x1.20") + `"}}`, auth.Admitted},
@@ -260,7 +265,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"template", Scheme{Alg: SHA256, Signature: sig, Signed: "{method} {path}?{query} {header:X-Nonce} {body}"},
+			"template",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{method} {path}?{query} {header:X-Nonce} {body}"},
 			[]schemeRequest{
 				{"good", "X-Nonce: n\nX-Sig: " + hexOf("PUT /a%2Fb?c=%20 n {method}"), "PUT /a%2Fb?c=%20", "{method}", auth.Admitted},
 				{"no header", "X-Sig: " + hexOf("PUT /?  b"), "PUT /", "b", auth.Malformed},
@@ -269,7 +275,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"url", Scheme{Alg: SHA256, Signature: sig, Signed: "{url}{body}"},
+			"url",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{url}{body}"},
 			[]schemeRequest{
 				{"the URL itself", "X-Sig: " + hexOf("https://gw.example.com/function/hookb"), "/", "b", auth.Admitted},
 				{"below it", "X-Sig: " + hexOf("https://gw.example.com/function/hook/x?y=1b"), "/x?y=1", "b", auth.Admitted},
@@ -277,7 +284,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"id and require", Scheme{Alg: SHA256, Signature: sig, Signed: "{id}.{body}", ID: Source{Header: "X-Id"}, Require: map[string]string{"X-Version": "1"}},
+			"id and require",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{id}.{body}", ID: Source{Header: "X-Id"}, Require: map[string]string{"X-Version": "1"}},
 			[]schemeRequest{
 				{"good", "X-Version: 1\nX-Id: i\nX-Sig: " + hexOf("i.b"), "", "b", auth.Admitted},
 				{"no id", "X-Version: 1\nX-Sig: " + hexOf(".b"), "", "b", auth.Malformed},
@@ -288,7 +296,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"unix", Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Tolerance: time.Minute}},
+			"unix",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Tolerance: time.Minute}},
 			timeRequests(hexOf, map[string]auth.Reason{
 				"1780315200": auth.Admitted, "1780315140": auth.Admitted, "1780315260": auth.Admitted,
 				"1780315139": auth.Stale, "1780315261": auth.Stale, "0": auth.Stale, "9999999999999999": auth.Stale,
@@ -297,23 +306,27 @@ func TestScheme(t *testing.T) {
 			}),
 		},
 		{
-			"unix-ms", Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Format: UnixMS, Tolerance: time.Minute}},
+			"unix-ms",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Format: UnixMS, Tolerance: time.Minute}},
 			timeRequests(hexOf, map[string]auth.Reason{"1780315200000": auth.Admitted, "1780315261000": auth.Stale, "1780315200": auth.Stale}),
 		},
 		{
-			"rfc3339", Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Format: RFC3339, Tolerance: time.Minute}},
+			"rfc3339",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Format: RFC3339, Tolerance: time.Minute}},
 			timeRequests(hexOf, map[string]auth.Reason{
 				"2026-06-01T12:00:30Z": auth.Admitted, "2026-06-01T14:00:30.5+02:00": auth.Admitted, "2026-06-01T12:02:00Z": auth.Stale, "1780315200": auth.Malformed,
 			}),
 		},
 		{
-			"http-date", Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Format: HTTPDate, Tolerance: time.Minute}},
+			"http-date",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Format: HTTPDate, Tolerance: time.Minute}},
 			timeRequests(hexOf, map[string]auth.Reason{
 				"Mon, 01 Jun 2026 12:00:30 GMT": auth.Admitted, "Mon, 01 Jun 2026 12:02:00 GMT": auth.Stale, "1780315200": auth.Malformed,
 			}),
 		},
 		{
-			"a time that is signed and not judged", Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}}},
+			"a time that is signed and not judged",
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}}},
 			timeRequests(hexOf, map[string]auth.Reason{"1": auth.Admitted, "x": auth.Malformed, "": auth.Malformed}),
 		},
 		{
@@ -329,7 +342,8 @@ func TestScheme(t *testing.T) {
 			},
 		},
 		{
-			"token", Scheme{Alg: Token, Signature: Signature{Headers: []string{"X-Token"}}},
+			"token",
+			Scheme{Alg: Token, Signature: Signature{Headers: []string{"X-Token"}}},
 			[]schemeRequest{
 				{"good", "X-Token: " + key, "", "b", auth.Admitted},
 				{"cut short", "X-Token: " + key[1:], "", "b", auth.BadSignature},
@@ -484,6 +498,7 @@ func TestSecretsThatAreRefused(t *testing.T) {
 	}{
 		{"empty", Config{}, "", "has no key"},
 		{"blank lines", Config{}, "\n \n\t\n", "has no key"},
+		{"comments", Config{}, "# canary", "has no key"},
 		{"not hex", form(SHA256, KeyForm{Encoding: KeyHex}), "canary", "line 1: is not hex"},
 		{"not base64", form(SHA256, KeyForm{Encoding: KeyBase64}), "canary!", "line 1: is not base64"},
 		{"no padding", form(SHA256, KeyForm{Encoding: KeyBase64}), "Y2FuYXJ5IQ", "line 1: is not base64"},
@@ -527,7 +542,8 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		{"no argument", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{body}{header:}"}}, "needs a name"},
 		{"body not signed", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{method}"}}, "the body is not signed"},
 		{
-			"time not signed", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{body}", Time: Time{Source: Source{Header: "X-Time"}}}},
+			"time not signed",
+			Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{body}", Time: Time{Source: Source{Header: "X-Time"}}}},
 			"time: is not covered by the signature",
 		},
 		{"time from nowhere", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}"}}, "there is no time.header"},

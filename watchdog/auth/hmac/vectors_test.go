@@ -178,7 +178,8 @@ func passedOver(s Scheme, value string, i int) bool {
 	}
 	start := strings.LastIndex(value[:i], s.Signature.Split) + 1
 	item, _, _ := strings.Cut(value[start:], s.Signature.Split)
-	return strings.Count(value, s.Signature.Split) > 1 && !(s.Time.SigPrefix != "" && strings.HasPrefix(item, s.Time.SigPrefix))
+	isTime := s.Time.SigPrefix != "" && strings.HasPrefix(item, s.Time.SigPrefix)
+	return strings.Count(value, s.Signature.Split) > 1 && !isTime
 }
 
 // testWindow moves the clock: the bound holds in the past and in the future.

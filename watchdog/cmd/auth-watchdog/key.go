@@ -42,11 +42,13 @@ func keyNew(p *program, fs *flag.FlagSet, args []string) error {
 	if err != nil {
 		return misused("key new: %w", err)
 	}
-	fmt.Fprintf(p.stdout, "The key, which is shown only now and goes to the caller:\n\n  %s\n\n", line.Key)
 	if *file != "" {
 		if err := secret.AppendLine(*file, text); err != nil {
-			return err
+			return fmt.Errorf("key new: %w", err)
 		}
+	}
+	fmt.Fprintf(p.stdout, "The key, which is shown only now and goes to the caller:\n\n  %s\n\n", line.Key)
+	if *file != "" {
 		fmt.Fprintf(p.stdout, "Its digest was added to %s.\n", *file)
 		return nil
 	}
@@ -69,12 +71,12 @@ func parseExpiry(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil {
 		return now.Add(d), notPast(s, now.Add(d), now)
 	}
-	return time.Time{}, misused("--expires=%q: want 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h", s)
+	return time.Time{}, misused("key new: --expires=%q: want 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h", s)
 }
 
 func notPast(s string, at, now time.Time) error {
 	if at.After(now) {
 		return nil
 	}
-	return misused("--expires=%q: is in the past", s)
+	return misused("key new: --expires=%q: is in the past", s)
 }

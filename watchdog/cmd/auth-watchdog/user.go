@@ -41,9 +41,6 @@ func userAdd(p *program, fs *flag.FlagSet, args []string) error {
 	case *file == "":
 		return misused("user add: want --file, to which the user is added")
 	}
-	if err := mayAdd(*file, words[0], *rotate); err != nil {
-		return err
-	}
 	password, err := p.askPassword()
 	if err != nil {
 		return err
@@ -55,30 +52,32 @@ func userAdd(p *program, fs *flag.FlagSet, args []string) error {
 	if err != nil {
 		return misused("user add: %w", err)
 	}
-	if err := secret.AppendLine(*file, line); err != nil {
+	if err := mayAdd(*file, words[0], line, *rotate); err != nil {
 		return err
+	}
+	if err := secret.AppendLine(*file, line); err != nil {
+		return fmt.Errorf("user add: %w", err)
 	}
 	fmt.Fprintf(p.stdout, "%s was added to %s.\n", words[0], *file)
 	return nil
 }
 
-// mayAdd reports why a user can't be added to a file.
-func mayAdd(file, name string, rotate bool) error {
+// mayAdd reports why a line can't be added to a file: what would then stand
+// there has to be good.
+func mayAdd(file, name, line string, rotate bool) error {
 	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if strings.TrimSpace(string(text)) == "" {
-		return nil
+	whole := line
+	if len(text) > 0 {
+		whole = strings.TrimSuffix(string(text), "\n") + "\n" + line
 	}
-	users, err := basic.ParseUsers(file, secret.New(text))
+	users, err := basic.ParseUsers(file, secret.New([]byte(whole)))
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+		return fmt.Errorf("user add: %s, with the new line at its end: %w", file, err)
 	}
-	if users.Has(name) && !rotate {
+	if users.Passwords(name) > 1 && !rotate {
 		return misused("user add: %s is in %s already; --rotate adds a second password, until the first line is removed", name, file)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,6 +79,7 @@ type raw struct {
 	authConfig  string
 	ignored     bool
 	interval    string
+	wrong       map[string]bool // settings that a problem was reported of
 }
 
 // fields describes every process setting: this is the one place that names
@@ -207,7 +209,7 @@ func Settings() []setting.Field { return new(raw).fields() }
 // is setting.Problems, with every problem there is; the Config then has what
 // could be read.
 func Load(settings map[string]string, kinds Kinds) (*Config, error) {
-	c := &raw{}
+	c := &raw{wrong: map[string]bool{}}
 	fields := c.fields()
 	setting.Defaults(fields)
 	c.FunctionName = settings["OPENFAAS_NAME"]
@@ -225,7 +227,9 @@ func Load(settings map[string]string, kinds Kinds) (*Config, error) {
 		for _, name := range []string{f.Name, f.Alias} { // the alias wins, as in of-watchdog
 			known[name] = true
 			if text := settings[name]; name != "" && text != "" { // an empty value is none
-				f.Set(&ps, "", name, text)
+				if !f.Set(&ps, "", name, text) {
+					c.wrong[f.Name] = true
+				}
 			}
 		}
 	}
@@ -238,7 +242,7 @@ func Load(settings map[string]string, kinds Kinds) (*Config, error) {
 		case strings.HasPrefix(name, "auth_"):
 			short[name] = settings[name]
 		default:
-			ps.Add("", name, unknown(name, slices.Collect(maps.Keys(known))))
+			ps.Add("", name, unknown(name, "", slices.Collect(maps.Keys(known))))
 		}
 	}
 	c.policy(&ps, short, kinds)
@@ -259,9 +263,14 @@ func (c *raw) finish(ps *setting.Problems) {
 	}
 	switch c.Mode {
 	case HTTP:
-		c.upstream(ps)
+		if !c.wrong["upstream_url"] {
+			c.upstream(ps)
+		}
 	case Streaming, Serializing, Static:
-		ps.Add("", "mode", fmt.Errorf("this version has no %s: want http, with upstream_url, or inproc in a Go program", c.Mode))
+		if c.wrong["mode"] {
+			return
+		}
+		ps.Add("", "mode", fmt.Errorf("is %s, which this version has not: want http, with upstream_url, or inproc in a Go program", c.Mode))
 	}
 }
 
@@ -272,11 +281,11 @@ func (c *raw) upstream(ps *setting.Problems) {
 		return
 	}
 	bad := func(why string) {
-		*ps = append(*ps, setting.Problem{Name: "upstream_url", Got: &c.upstreamURL, Err: errors.New(why)})
+		*ps = append(*ps, setting.Problem{Name: "upstream_url", Got: setting.Repeatable(c.upstreamURL), Err: errors.New(why)})
 	}
 	u, err := url.Parse(c.upstreamURL)
 	switch {
-	case err != nil, u.RawQuery != "", u.Fragment != "", u.User != nil:
+	case err != nil, !isPort(u.Port()), u.RawQuery != "", u.Fragment != "", u.User != nil:
 		bad(want)
 	case u.Scheme == "unix" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 		c.Upstream = Upstream{Network: "unix", Address: u.Path}
@@ -300,6 +309,12 @@ func (c *raw) upstream(ps *setting.Problems) {
 	}
 }
 
+// isPort reports whether s can be the port of a URL, in which it may be missing.
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	return s == "" || err == nil && n > 0 && n <= 65535
+}
+
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
@@ -319,13 +334,17 @@ func isRealm(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
-// unknown says that there is no such name, and which one may have been meant.
-func unknown(name string, names []string) error {
+// unknown says that there is no such name, and which of names may have been
+// meant: one that begins with prefix, if there is one, as name does.
+func unknown(name, prefix string, names []string) error {
+	name = strings.TrimPrefix(name, prefix)
 	best, distance := "", len(name)/2+1
 	slices.Sort(names)
 	for _, n := range names {
-		if d := editDistance(name, n); d < distance {
-			best, distance = n, d
+		if rest, ok := strings.CutPrefix(n, prefix); ok {
+			if d := editDistance(name, rest); d < distance {
+				best, distance = n, d
+			}
 		}
 	}
 	if best == "" {

@@ -70,6 +70,7 @@ const howToSetAuth = "set auth=bearer (or basic, hmac, or several with commas be
 
 // policy reads the policy from the file, or from the short form.
 func (c *raw) policy(ps *setting.Problems, short map[string]string, kinds Kinds) {
+	c.unknownNames(ps, short, kinds)
 	switch {
 	case c.authConfig != "" && len(c.auth) > 0:
 		ps.Add("", "auth_config", errors.New("excludes auth: set one of them"))
@@ -80,7 +81,7 @@ func (c *raw) policy(ps *setting.Problems, short map[string]string, kinds Kinds)
 		c.policyFile(ps, kinds)
 	case len(c.auth) > 0:
 		c.shortForm(ps, short, kinds)
-	default:
+	case !c.wrong["auth"]:
 		for _, name := range slices.Sorted(maps.Keys(short)) {
 			ps.Add("", name, errors.New("has no effect without auth"))
 		}
@@ -88,10 +89,32 @@ func (c *raw) policy(ps *setting.Problems, short map[string]string, kinds Kinds)
 	}
 }
 
+// shortName is how a field of a method is written in the environment.
+func shortName(kind, field string) string {
+	return "auth_" + kind + "_" + strings.ReplaceAll(field, ".", "_")
+}
+
+// unknownNames takes the names out of short that are no field of any method.
+func (c *raw) unknownNames(ps *setting.Problems, short map[string]string, kinds Kinds) {
+	names := []string{"auth_config"}
+	for _, kind := range kinds.names() {
+		for _, f := range kinds[kind]().Fields() {
+			names = append(names, shortName(kind, f.Name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(short)) {
+		if !slices.Contains(names, name) {
+			ps.Add("", name, unknown(name, "", names))
+			delete(short, name)
+		}
+	}
+}
+
 // shortForm makes the policy that auth=a,b stands for: one rule for every
 // path.
 func (c *raw) shortForm(ps *setting.Problems, short map[string]string, kinds Kinds) {
 	rule := Rule{Match: "/"}
+	said := strings.Join(c.auth, ",")
 	if slices.Contains(c.auth, "none") {
 		if len(c.auth) > 1 {
 			ps.Add("", "auth", errors.New("none excludes the others"))
@@ -100,38 +123,27 @@ func (c *raw) shortForm(ps *setting.Problems, short map[string]string, kinds Kin
 		c.auth = nil
 	}
 	for _, kind := range c.auth {
+		rule.Accept = append(rule.Accept, kind)
 		section, ok := kinds[kind]
 		if !ok {
-			ps.Add("", "auth", fmt.Errorf("%q is not a method: want none, or of %s", kind, strings.Join(kinds.names(), ", ")))
+			ps.Add("", "auth", fmt.Errorf("%q is not a method: want none, or some of %s", kind, strings.Join(kinds.names(), ", ")))
 			continue
 		}
 		m := Method{Name: kind, Type: kind, Section: section()}
 		fields := m.Section.Fields()
 		setting.Defaults(fields)
 		for _, f := range fields {
-			name := "auth_" + kind + "_" + strings.ReplaceAll(f.Name, ".", "_")
+			name := shortName(kind, f.Name)
 			if text, ok := short[name]; ok {
 				f.Set(ps, "", name, text)
 				delete(short, name)
 			}
 		}
-		rule.Accept = append(rule.Accept, kind)
 		c.Policy.Methods = append(c.Policy.Methods, m)
 	}
 	c.Policy.Rules = []Rule{rule}
-
-	names := []string{"auth_config"}
-	for _, kind := range kinds.names() {
-		for _, f := range kinds[kind]().Fields() {
-			names = append(names, "auth_"+kind+"_"+strings.ReplaceAll(f.Name, ".", "_"))
-		}
-	}
 	for _, name := range slices.Sorted(maps.Keys(short)) {
-		if slices.Contains(names, name) {
-			ps.Add("", name, fmt.Errorf("is for a method that auth=%s does not name", strings.Join(c.auth, ",")))
-			continue
-		}
-		ps.Add("", name, unknown(name, names))
+		ps.Add("", name, fmt.Errorf("is for a method that auth=%s does not name", said))
 	}
 }
 
@@ -185,8 +197,11 @@ func (p *parser) policy(text []byte) Policy {
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
 		p.problems.Add(p.file, "", errors.New("has text after the first document"))
 	}
-	var policy Policy
 	root := doc.Content[0]
+	if !p.plain(root) {
+		return Policy{}
+	}
+	var policy Policy
 	for key, value := range p.mapping(root, "") {
 		switch key.Value {
 		case "methods":
@@ -203,6 +218,20 @@ func (p *parser) policy(text []byte) Policy {
 	return policy
 }
 
+// plain refuses what lets a text stand for another than is written there:
+// anchors, aliases, merges.
+func (p *parser) plain(n *yaml.Node) bool {
+	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Tag == "!!merge" {
+		p.bad(n, "", "want no anchors, aliases and merges")
+		return false
+	}
+	ok := true
+	for _, child := range n.Content {
+		ok = p.plain(child) && ok
+	}
+	return ok
+}
+
 // mapping yields the keys of a mapping with their values. methods come first:
 // rules refer to them, wherever in the file they stand.
 func (p *parser) mapping(n *yaml.Node, name string) func(yield func(key, value *yaml.Node) bool) {
@@ -215,12 +244,13 @@ func (p *parser) mapping(n *yaml.Node, name string) func(yield func(key, value *
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
+		full := join(name, key.Value)
 		switch {
-		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge" || value.Kind == yaml.AliasNode || value.Anchor != "":
-			p.bad(key, name, "want plain keys, without anchors and aliases")
+		case key.Kind != yaml.ScalarNode:
+			p.bad(key, name, "want words as keys")
 			continue
 		case seen[key.Value]:
-			p.bad(key, key.Value, "stands twice")
+			p.bad(key, full, "stands twice")
 			continue
 		}
 		seen[key.Value] = true
@@ -238,6 +268,14 @@ func (p *parser) mapping(n *yaml.Node, name string) func(yield func(key, value *
 	}
 }
 
+// join puts a dot between names that are not empty.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "." + b
+}
+
 func boolOrder(a, b bool) int {
 	switch {
 	case a == b:
@@ -251,28 +289,31 @@ func boolOrder(a, b bool) int {
 func (p *parser) methods(n *yaml.Node) []Method {
 	var methods []Method
 	for key, value := range p.mapping(n, "methods") {
-		name := "methods." + key.Value
+		name := join("methods", key.Value)
 		m := Method{Name: key.Value, Where: p.where(key)}
 		if !setting.ValidName(m.Name) || m.Name == "none" {
 			p.bad(key, name, "want a name of at most 64 letters, digits and . _ : - @, not none")
 		}
-		var rest []*yaml.Node // what is not the type
+		kind, rest := key, []*yaml.Node{} // what is not the type
 		for k, v := range p.mapping(value, name) {
 			if k.Value == "type" {
-				m.Type = v.Value
+				m.Type, kind = v.Value, v
 				continue
 			}
 			rest = append(rest, k, v)
 		}
-		section, ok := p.kinds[m.Type]
-		if !ok {
-			p.bad(key, name+".type", "want one of %s", strings.Join(p.kinds.names(), ", "))
-			continue
+		if section, ok := p.kinds[m.Type]; ok {
+			m.Section = section()
+			fields := m.Section.Fields()
+			setting.Defaults(fields)
+			p.fields(&yaml.Node{Kind: yaml.MappingNode, Content: rest}, name, "", fields, map[string]bool{})
+		} else {
+			problem := setting.Problem{Where: p.where(kind), Name: name + ".type", Err: fmt.Errorf("want one of %s", strings.Join(p.kinds.names(), ", "))}
+			if kind != key {
+				problem.Got = &m.Type
+			}
+			*p.problems = append(*p.problems, problem)
 		}
-		m.Section = section()
-		fields := m.Section.Fields()
-		setting.Defaults(fields)
-		p.fields(&yaml.Node{Kind: yaml.MappingNode, Content: rest}, name+".", "", fields)
 		methods = append(methods, m)
 	}
 	return methods
@@ -287,8 +328,9 @@ func (p *parser) rules(n *yaml.Node, methods []Method) []Rule {
 	for i, item := range n.Content {
 		name := fmt.Sprintf("rules[%d]", i+1)
 		r := Rule{Where: p.where(item)}
-		p.fields(item, name+".", "", r.fields())
-		if r.Match == "" {
+		before := len(*p.problems)
+		p.fields(item, name, "", r.fields(), map[string]bool{})
+		if r.Match == "" && len(*p.problems) == before {
 			p.bad(item, name+".match", "is not set: want [METHOD ]/path")
 		}
 		for _, m := range slices.Concat(r.Accept, r.All) {
@@ -302,26 +344,38 @@ func (p *parser) rules(n *yaml.Node, methods []Method) []Rule {
 }
 
 // fields gives the values of a mapping to the fields that it names. Nested
-// mappings have dotted names; "name" in one stands for the mapping itself.
-func (p *parser) fields(n *yaml.Node, context, prefix string, fields []setting.Field) {
-	for key, value := range p.mapping(n, context+prefix) {
+// mappings have dotted names; "name" in one stands for the mapping itself. set
+// has the fields that were given a value, in whatever spelling.
+func (p *parser) fields(n *yaml.Node, context, prefix string, fields []setting.Field, set map[string]bool) {
+	for key, value := range p.mapping(n, join(context, strings.TrimSuffix(prefix, "."))) {
 		name := prefix + key.Value
+		full := join(context, name)
 		f, ok := find(fields, name)
 		if !ok && prefix != "" && key.Value == "name" {
 			f, ok = find(fields, strings.TrimSuffix(prefix, "."))
 		}
+		nested := slices.ContainsFunc(fields, func(f setting.Field) bool { return strings.HasPrefix(f.Name, name+".") })
+		if ok && (!nested || value.Kind != yaml.MappingNode) {
+			if set[f.Name] {
+				p.bad(key, full, "is set twice")
+				continue
+			}
+			set[f.Name] = true
+		}
 		switch {
 		case ok && value.Kind == yaml.ScalarNode && value.Tag != "!!null":
-			f.Set(p.problems, p.where(value), context+name, value.Value)
+			f.Set(p.problems, p.where(value), full, value.Value)
 		case ok && value.Kind == yaml.SequenceNode:
-			p.list(f, value, context+name)
-		case ok && value.Kind == yaml.MappingNode && p.keyed(f, value, context+name):
-		case value.Kind == yaml.MappingNode && slices.ContainsFunc(fields, func(f setting.Field) bool { return strings.HasPrefix(f.Name, name+".") }):
-			p.fields(value, context, name+".", fields)
+			p.list(f, value, full)
+		case ok && value.Kind == yaml.MappingNode && p.keyed(f, value, full):
+		case nested && value.Kind == yaml.MappingNode:
+			p.fields(value, context, name+".", fields, set)
 		case ok:
-			p.bad(value, context+name, "want %s", f.Value.Want())
+			p.problems.Add(p.where(value), full, setting.Wanted(f.Value))
+		case nested:
+			p.bad(value, full, "want a mapping, key: value")
 		default:
-			p.problems.Add(p.where(key), context+name, unknown(name, names(fields)))
+			p.problems.Add(p.where(key), full, unknown(name, prefix, names(fields)))
 		}
 	}
 }
@@ -345,8 +399,12 @@ func (p *parser) keyed(f setting.Field, n *yaml.Node, name string) bool {
 		return false
 	}
 	for key, value := range p.mapping(n, name) {
+		if value.Kind != yaml.ScalarNode || value.Tag == "!!null" {
+			p.bad(value, join(name, key.Value), "want a text")
+			continue
+		}
 		if err := keyed.SetKey(key.Value, value.Value); err != nil {
-			p.problems.Add(p.where(key), name+"."+key.Value, err)
+			p.problems.Add(p.where(key), join(name, key.Value), err)
 		}
 	}
 	return true

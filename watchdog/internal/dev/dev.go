@@ -107,7 +107,9 @@ func (d *desk) prepare(round int) (*build, error) {
 	if err != nil {
 		return nil, err
 	}
-	environ := maps.Clone(s.function.Environment)
+	environ := map[string]string{}
+	maps.Copy(environ, t.Dev.Environment)
+	maps.Copy(environ, s.function.Environment)
 	socket := "unix://" + filepath.Join(d.folder, strconv.Itoa(round)+".sock")
 	for name, value := range map[string]string{
 		"mode": "http", "upstream_url": socket, "http_upstream_url": "", "fprocess": t.Process, "function_process": "",

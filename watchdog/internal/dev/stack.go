@@ -104,7 +104,8 @@ type template struct {
 	Process string `yaml:"fprocess"`
 	Handler string `yaml:"handler_folder"` // "function" if empty
 	Dev     struct {
-		Build string `yaml:"build"` // run in the folder in which fprocess will be
+		Build       string            `yaml:"build"`       // run in the folder in which fprocess will be
+		Environment map[string]string `yaml:"environment"` // what the image would have
 	} `yaml:"dev"`
 }
 

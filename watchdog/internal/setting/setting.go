@@ -90,19 +90,28 @@ func (ps Problems) Err() error {
 	return ps
 }
 
-// Set gives text to the field and reports what is wrong with it as a problem
-// of the given place and name.
-func (f Field) Set(ps *Problems, where, name string, text ...string) {
+// Set gives text to the field and reports whether it could. What is wrong with
+// it becomes a problem of the given place and name.
+func (f Field) Set(ps *Problems, where, name string, text ...string) bool {
 	err := f.Value.Set(text...)
 	if err == nil {
-		return
+		return true
 	}
 	p := Problem{Where: where, Name: name, Err: err}
 	if _, private := f.Value.(Private); !private {
-		got := strings.Join(text, ",")
-		p.Got = &got
+		p.Got = Repeatable(strings.Join(text, ","))
 	}
 	*ps = append(*ps, p)
+	return false
+}
+
+// Repeatable returns what a problem can say it got: nil for a URL that has a
+// password in it.
+func Repeatable(text string) *string {
+	if _, rest, found := strings.Cut(text, "://"); found && strings.Contains(rest, "@") {
+		return nil
+	}
+	return &text
 }
 
 // Defaults gives every field its default. A default that does not parse is a

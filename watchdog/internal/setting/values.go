@@ -30,17 +30,24 @@ func (v value[T]) Set(text ...string) error {
 			return nil
 		}
 	}
-	return errors.New("want " + article(v.want))
+	return wanted(v.want)
 }
 
-// article returns want as it reads in a sentence.
-func article(want string) string {
-	for _, noun := range []string{"number", "duration", "size", "path", "name", "header", "URL", "list"} {
-		if strings.HasPrefix(want, noun) {
-			return "a " + want
+// Wanted is the error of a Value that got something it can't take at all, such
+// as a mapping.
+func Wanted(v Value) error { return wanted(v.Want()) }
+
+func wanted(want string) error {
+	for article, nouns := range map[string][]string{
+		"a ": {"number", "duration", "size", "path", "name", "header", "URL", "list", "mapping", "command"}, "an ": {"IP"},
+	} {
+		for _, noun := range nouns {
+			if strings.HasPrefix(want, noun+" ") || want == noun {
+				return errors.New("want " + article + want)
+			}
 		}
 	}
-	return want
+	return errors.New("want " + want)
 }
 
 // Int is a whole number from low to high.
@@ -178,7 +185,7 @@ func (l list) Set(text ...string) error {
 		for s := range strings.SplitSeq(t, ",") {
 			item, ok := l.item(strings.TrimSpace(s))
 			if !ok {
-				return errors.New("want " + article(l.want))
+				return wanted(l.want)
 			}
 			if slices.Contains(items, item) {
 				return fmt.Errorf("has %q twice", item)
@@ -187,7 +194,7 @@ func (l list) Set(text ...string) error {
 		}
 	}
 	if len(items) == 0 {
-		return errors.New("want " + article(l.want))
+		return wanted(l.want)
 	}
 	*l.p = items
 	return nil
@@ -223,7 +230,7 @@ func (v pairs) Want() string { return v.want }
 func (v pairs) SetKey(key, text string) error {
 	k, ok := v.key(key)
 	if !ok {
-		return errors.New("want a " + v.want)
+		return errors.New("want a header name, such as X-Version")
 	}
 	if _, twice := (*v.p)[k]; twice {
 		return fmt.Errorf("has %s twice", k)
@@ -236,11 +243,14 @@ func (v pairs) SetKey(key, text string) error {
 }
 
 func (v pairs) Set(text ...string) error {
+	if len(text) == 0 {
+		return wanted(v.want)
+	}
 	for _, t := range text {
 		for pair := range strings.SplitSeq(t, ",") {
 			key, value, found := strings.Cut(pair, "=")
 			if !found {
-				return errors.New("want a " + v.want)
+				return wanted(v.want)
 			}
 			if err := v.SetKey(strings.TrimSpace(key), value); err != nil {
 				return err

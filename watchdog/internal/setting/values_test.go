@@ -228,7 +228,9 @@ func TestHeaderValuesAreKeyedByCanonicalNames(t *testing.T) {
 		one("x-a=1=2", values{"X-A": "1=2"}), one("x-a=", values{"X-A": ""}), one("x-a= b ", values{"X-A": " b "}),
 		setCase[values]{text: []string{"x-a=1", "x-b=2"}, want: values{"X-A": "1", "X-B": "2"}},
 	)
-	check(t, HeaderValues, values(nil), bad[values](want, "", "=", "=1", "x a=1", "x-a:1", "ä=1", ",x-a=1")...)
+	check(t, HeaderValues, values(nil), bad[values](want, "", "x-a:1", ",x-a=1")...)
+	check(t, HeaderValues, values(nil), bad[values]("want a header name, such as X-Version", "=", "=1", "x a=1", "ä=1")...)
+	check(t, HeaderValues, values(nil), setCase[values]{err: want})
 }
 
 func TestHeaderValuesTakeKeyAfterKey(t *testing.T) {
@@ -240,9 +242,10 @@ func TestHeaderValuesTakeKeyAfterKey(t *testing.T) {
 	for _, tt := range []struct{ key, text, err string }{
 		{"x-event", "push", ""},
 		{"X-KIND", "a,b=c", ""}, // in YAML commas part nothing
-		{"x kind", "d", "want a mapping of header names to values"},
-		{"", "d", "want a mapping of header names to values"},
-		{" x-event", "d", "want a mapping of header names to values"},
+		{"x kind", "d", "want a header name, such as X-Version"},
+		{"", "d", "want a header name, such as X-Version"},
+		{" x-event", "d", "want a header name, such as X-Version"},
+		{"x-kind", "again", "has X-Kind twice"},
 	} {
 		err := value.SetKey(tt.key, tt.text)
 		if got := fmt.Sprint(err); tt.err != "" && got != tt.err || tt.err == "" && err != nil {
@@ -304,7 +307,7 @@ func TestWantReadsAsASentenceInErrors(t *testing.T) {
 		{Headers(&words), "list of header names", "want a list of header names", "", false},
 		{Words(&words, "none, or a list of methods"), "none, or a list of methods", "want none, or a list of methods", "", false},
 		{HeaderValues(&pairs), "mapping of header names to values", "want a mapping of header names to values", "", false},
-		{Checked(&s, "IP address", func(string) bool { return false }), "IP address", "want IP address", "x", false},
+		{Checked(&s, "IP address", func(string) bool { return false }), "IP address", "want an IP address", "x", false},
 		{
 			SecretName(&s), "name of a secret (small letters, digits, - and .), not the secret itself",
 			"want a name of a secret (small letters, digits, - and .), not the secret itself", "", true,

@@ -57,14 +57,11 @@ func family(pid int) ([]int, error) {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		// "pid (command) state ppid pgrp …", and the command may have anything.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 		id, errID := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if errID != nil || len(fields) < 3 {
+		state, parent, group := parseStat(string(text))
+		if errID != nil || state == zombie {
 			continue
 		}
-		parent, _ := strconv.Atoi(fields[1])
-		group, _ := strconv.Atoi(fields[2])
 		children[parent] = append(children[parent], id)
 		if group == pid && id != pid {
 			members = append(members, id)
@@ -80,12 +77,35 @@ func family(pid int) ([]int, error) {
 	return members, nil
 }
 
+// zombie is the state of a process that has ended and was not waited for. It
+// has no sockets, and nobody but root may look for any.
+const zombie = "Z"
+
+// parseStat reads "pid (command) state ppid pgrp …", in which the command may
+// have anything.
+func parseStat(text string) (state string, parent, group int) {
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 3 {
+		return "", 0, 0
+	}
+	parent, _ = strconv.Atoi(fields[1])
+	group, _ = strconv.Atoi(fields[2])
+	return fields[0], parent, group
+}
+
+// isZombie reports whether a process has ended, or is no more.
+func isZombie(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	state, _, _ := parseStat(string(text))
+	return err != nil || state == zombie
+}
+
 // socketsOf adds the inodes of a process' sockets to set.
 func socketsOf(pid int, set map[string]bool) error {
 	folder := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) || isZombie(pid) {
 			return nil // it has ended meanwhile
 		}
 		return err

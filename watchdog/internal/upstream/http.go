@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -193,10 +195,43 @@ func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable)
 		return
 	}
-	u.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), startKey{}, time.Now())))
+	x := &exchange{start: time.Now(), answer: w.Header(), ours: maps.Clone(w.Header())}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	if r.Body != nil && r.Body != http.NoBody {
+		x.body = &callersBody{ReadCloser: r.Body}
+		r.Body = x.body
+	}
+	u.proxy.ServeHTTP(w, r)
 }
 
-type startKey struct{}
+// An exchange is what has to be known of a request when its answer comes.
+type exchange struct {
+	start  time.Time
+	answer http.Header  // of the answer
+	ours   http.Header  // what earlier stages have put there
+	body   *callersBody // nil if there is none
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(r *http.Request) *exchange {
+	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// A callersBody notices when it was the caller's end that broke.
+type callersBody struct {
+	io.ReadCloser
+	broken atomic.Bool
+}
+
+func (b *callersBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.broken.Store(true)
+	}
+	return n, err
+}
 
 // RoundTrip implements [http.RoundTripper]. Requests that come before the
 // function listens wait for it.
@@ -241,11 +276,11 @@ func (u *overHTTP) rewrite(p *httputil.ProxyRequest) {
 	out := p.Out
 	out.URL = &url.URL{
 		Scheme: "http", Host: "function",
-		Path: p.In.URL.Path, RawPath: p.In.URL.RawPath,
+		Path: p.In.URL.Path, RawPath: escapeInvalid(p.In.URL.RawPath),
 		RawQuery: p.In.URL.RawQuery, ForceQuery: p.In.URL.ForceQuery,
 	}
 	if u.Prefix != "" {
-		escaped := u.Prefix + p.In.URL.EscapedPath()
+		escaped := u.Prefix + out.URL.EscapedPath()
 		if path, err := url.PathUnescape(escaped); err == nil {
 			out.URL.Path, out.URL.RawPath = path, escaped
 		}
@@ -261,21 +296,51 @@ func (u *overHTTP) rewrite(p *httputil.ProxyRequest) {
 	}
 }
 
+// escapeInvalid escapes what cannot stand in a path. With such a byte in it,
+// package url would write the path anew, and an escaped slash as a slash.
+func escapeInvalid(raw string) string {
+	var b strings.Builder
+	for i := range len(raw) {
+		c := raw[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("%/-._~!$&'()*+,;=:@[]", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
 // answered looks at the head of the function's answer before it is passed on.
 func (u *overHTTP) answered(res *http.Response) error {
-	if start, ok := res.Request.Context().Value(startKey{}).(time.Time); ok {
-		res.Header.Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 6, 64))
+	if res.StatusCode == http.StatusSwitchingProtocols && !strings.EqualFold(res.Header.Get("Upgrade"), res.Request.Header.Get("Upgrade")) {
+		_ = res.Body.Close() // it is a connection, and nobody else would
+		return errors.New("the function has switched to another protocol than it was asked to")
 	}
+	x := exchangeOf(res.Request)
+	if x == nil {
+		return nil
+	}
+	for name, values := range x.ours { // an answer before the answer (1xx) has cleared them
+		if x.answer[name] == nil {
+			x.answer[name] = values
+		}
+	}
+	if res.Header["Content-Type"] == nil {
+		x.answer["Content-Type"] = nil // or our server would guess one
+	}
+	res.Header.Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(x.start).Seconds(), 'f', 6, 64))
 	return nil
 }
 
 // failed answers a request that has got no answer from the function.
 func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
 	cause := context.Cause(r.Context())
+	x := exchangeOf(r)
 	var timeout net.Error
 	switch {
 	case errors.Is(cause, ErrTimeout), errors.Is(err, ErrTimeout), cause == nil && errors.As(err, &timeout) && timeout.Timeout():
-		u.Log.Warn("the function has not answered in time", "path", r.URL.Path, "timeout", u.Timeout.String())
+		u.Log.Warn("the function has not answered in time", "path", r.URL.Path, "seconds", time.Since(x.start).Seconds())
 		fail(w, http.StatusGatewayTimeout)
 	case errors.Is(err, errOpen), errors.Is(cause, ErrDraining):
 		fail(w, http.StatusServiceUnavailable)
@@ -283,6 +348,8 @@ func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
 		// The caller has left, or the credential has expired: there is nobody
 		// to answer.
 		panic(http.ErrAbortHandler)
+	case x.body != nil && x.body.broken.Load():
+		auth.Refuse(w, &auth.Denied{Reason: auth.BadBody})
 	default:
 		u.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
 		fail(w, http.StatusBadGateway)

@@ -30,7 +30,6 @@ var ErrEnded = errors.New("the function has ended")
 type running struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended and its output was read
-	err  error         // how it ended; set before done is closed
 }
 
 func (p Process) start() (*running, error) {
@@ -48,7 +47,7 @@ func (p Process) start() (*running, error) {
 	r := &running{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		r.err = cmd.Wait()
+		_ = cmd.Wait() // what it says is in the process' state
 		for _, w := range []io.Writer{p.Stdout, p.Stderr} {
 			if lines, ok := w.(*Lines); ok {
 				lines.Close()
@@ -64,11 +63,7 @@ func (r *running) wait(ctx context.Context) error {
 	defer r.signal(syscall.SIGKILL) // what it has left behind
 	select {
 	case <-r.done:
-		status := "exit status 0"
-		if r.err != nil {
-			status = r.err.Error()
-		}
-		return fmt.Errorf("%w: %s", ErrEnded, status)
+		return fmt.Errorf("%w: %s", ErrEnded, r.cmd.ProcessState)
 	case <-ctx.Done():
 	}
 	r.signal(syscall.SIGTERM)

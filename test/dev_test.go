@@ -1,0 +1,358 @@
+package test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// desk is a copy of what a newcomer has: the example function, its template
+// and stack.yml.
+func desk(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"function", "template", "stack.yml"} {
+		if out, err := exec.Command("cp", "-R", filepath.Join("..", name), folder).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	return folder
+}
+
+// dev is auth-watchdog dev, running.
+type dev struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	log   *output
+	ended chan error
+	port  int
+}
+
+func startDev(t *testing.T, folder string, args ...string) *dev {
+	t.Helper()
+	d := &dev{t: t, log: &output{}, ended: make(chan error, 1), port: freePort(t)}
+	d.cmd = exec.Command(binary, append([]string{"dev", "--port", strconv.Itoa(d.port)}, args...)...)
+	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = folder, d.log, d.log
+	d.cmd.Env = append(os.Environ(), "TMPDIR="+shortTemp(t))
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.ended <- d.cmd.Wait() }()
+	t.Cleanup(d.stop)
+	return d
+}
+
+// shortTemp is a folder whose name leaves room for a socket's.
+func shortTemp(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "aw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	return folder
+}
+
+func (d *dev) stop() {
+	if d.cmd.ProcessState != nil {
+		return
+	}
+	_ = d.cmd.Process.Signal(syscall.SIGINT)
+	if err := <-d.ended; err != nil {
+		d.t.Errorf("dev has ended with %v\n%s", err, d.log)
+	}
+}
+
+// curls are the printed commands, as a shell reads them.
+func (d *dev) curls() [][]string {
+	d.t.Helper()
+	d.log.wait(d.t, `What it does:`, d.ended)
+	var list [][]string
+	for _, line := range regexp.MustCompile(`(?m)^curl .*$`).FindAllString(d.log.String(), -1) {
+		sh := exec.Command("sh", "-c", `curl() { printf '%s\0' "$@"; }; `+line)
+		sh.Dir = d.cmd.Dir
+		out, err := sh.Output()
+		if err != nil {
+			d.t.Fatalf("%s: %v", line, err)
+		}
+		list = append(list, strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"))
+	}
+	return list
+}
+
+// call does what curl would with such arguments, with or without the
+// credential in them.
+func (d *dev) call(args []string, credential bool) (int, string) {
+	d.t.Helper()
+	r, err := http.NewRequest("GET", args[len(args)-1], nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for i := 0; i < len(args)-1; i++ {
+		switch args[i] {
+		case "-i":
+			continue
+		case "-u":
+			if name, password, _ := strings.Cut(args[i+1], ":"); credential {
+				r.SetBasicAuth(name, password)
+			}
+		case "-H":
+			if name, value, _ := strings.Cut(args[i+1], ": "); credential || name == "Content-Type" || name == "X-Github-Event" {
+				r.Header.Set(name, value)
+			}
+		case "--data-binary":
+			r.Method, r.ContentLength = "POST", int64(len(args[i+1]))
+			r.Body = io.NopCloser(strings.NewReader(args[i+1]))
+		default:
+			d.t.Fatalf("what is %q in %q?", args[i], args)
+		}
+		i++
+	}
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		d.t.Fatalf("%v\n%s", err, d.log)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+func TestDev(t *testing.T) {
+	folder := desk(t)
+	d := startDev(t, folder)
+	curls := d.curls()
+	if len(curls) != 3 {
+		t.Fatalf("got %d commands, want one for each method\n%s", len(curls), d.log)
+	}
+	want := []string{`{"subject":"dev","method":"bearer"}`, `{"subject":"dev","method":"basic"}`, "octocat pushed 2 commits"}
+	for i, args := range curls {
+		if status, body := d.call(args, true); status != 200 || !strings.Contains(body, want[i]) {
+			t.Errorf("%q: got %d %q, want 200 and %q", args, status, body, want[i])
+		}
+		if status, _ := d.call(args, false); status != 401 {
+			t.Errorf("%q without the credential: got %d, want 401", args, status)
+		}
+	}
+	for _, name := range []string{"api-key", "basic-auth-password", "webhook-secret"} {
+		info, err := os.Stat(filepath.Join(folder, ".secrets", name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: got %v and %v, want a file for its owner only", name, info, err)
+		}
+	}
+	made := regexp.MustCompile(`shown only now: (awk_\S+)`).FindStringSubmatch(d.log.String())
+	if key, err := os.ReadFile(filepath.Join(folder, ".secrets", "api-key")); err != nil || made == nil || bytes.Contains(key, []byte(made[1])) {
+		t.Errorf("got %s and %v, want only the digest of the key that was shown", key, err)
+	}
+
+	t.Run("built anew", func(t *testing.T) {
+		path := filepath.Join(folder, "function", "handler.go")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change := func(text []byte) {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change([]byte("package function\n\nthis does not build\n"))
+		d.log.wait(t, `the change is not in force: go build`, d.ended)
+		if status, body := d.call(curls[0], true); status != 200 || !strings.Contains(body, want[0]) {
+			t.Errorf("after a change that does not build: got %d %q", status, body)
+		}
+		change(bytes.Replace(text, []byte(`json:"subject"`), []byte(`json:"caller"`), 1))
+		d.log.wait(t, `(?s)rebuilt.*msg=listening`, d.ended)
+		eventually(t, "an answer of the new function", func() bool {
+			status, body := d.call(curls[0], true)
+			return status == 200 && strings.Contains(body, `"caller":"dev"`)
+		})
+	})
+
+	t.Run("started again", func(t *testing.T) {
+		d.stop()
+		again := startDev(t, folder)
+		curlsAgain := again.curls()
+		for _, args := range curlsAgain {
+			if status, _ := again.call(args, true); status != 200 {
+				t.Errorf("%q: got %d", args, status)
+			}
+		}
+		if strings.Contains(again.log.String(), "made ") {
+			t.Error("secrets were made that were there")
+		}
+		old := append(append([]string{}, curls[0][:len(curls[0])-1]...), curlsAgain[0][len(curlsAgain[0])-1])
+		if status, _ := again.call(old, true); status != 401 {
+			t.Errorf("the key of the first start: got %d, want it to be good no more", status)
+		}
+	})
+}
+
+// TestDevKeepsTheSecretsOfOthers: what the user has put there stays.
+func TestDevKeepsTheSecretsOfOthers(t *testing.T) {
+	folder := desk(t)
+	secrets := map[string]string{"api-key": "plain-key-of-the-user-0123\n", "webhook-secret": "0123456789abcdef\n"}
+	if err := os.Mkdir(filepath.Join(folder, ".secrets"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range secrets {
+		if err := os.WriteFile(filepath.Join(folder, ".secrets", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := startDev(t, folder)
+	for _, args := range d.curls() {
+		if status, _ := d.call(args, true); status != 200 {
+			t.Errorf("%q: got %d\n%s", args, status, d.log)
+		}
+	}
+	for name, text := range secrets {
+		if got, err := os.ReadFile(filepath.Join(folder, ".secrets", name)); err != nil || string(got) != text {
+			t.Errorf("%s: got %q and %v, want it as it was", name, got, err)
+		}
+		if strings.Contains(d.log.String(), strings.TrimSpace(text)) {
+			t.Errorf("%s was printed", name)
+		}
+	}
+}
+
+func TestDevSaysWhatIsWrong(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(folder string) error
+		args   []string
+		want   string
+	}{
+		"no stack file":    {func(f string) error { return os.Remove(filepath.Join(f, "stack.yml")) }, nil, "run this where stack.yml is"},
+		"no template":      {func(f string) error { return os.RemoveAll(filepath.Join(f, "template")) }, nil, "faas-cli template pull"},
+		"no handler":       {func(f string) error { return os.RemoveAll(filepath.Join(f, "function")) }, nil, "want the folder of the function"},
+		"no such function": {func(string) error { return nil }, []string{"--function", "other"}, `has no function "other", but hello`},
+		"no auth": {func(f string) error {
+			path := filepath.Join(f, "stack.yml")
+			text, err := os.ReadFile(path)
+			return errors2(err, os.WriteFile(path, bytes.Replace(text, []byte("auth: bearer,basic,hmac"), []byte(`auth: ""`), 1), 0o600))
+		}, nil, "auth: is not set: set auth=bearer"},
+		"does not build": {func(f string) error {
+			return os.WriteFile(filepath.Join(f, "function", "handler.go"), []byte("package function\nx"), 0o600)
+		}, nil, "go build -o handler ."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := desk(t)
+			if err := tt.change(folder); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(binary, append([]string{"dev", "--port", strconv.Itoa(freePort(t))}, tt.args...)...)
+			cmd.Dir = folder
+			out, code := run(t, cmd)
+			if code == 0 || !strings.Contains(out, tt.want) {
+				t.Errorf("got %d and %s, want %q", code, out, tt.want)
+			}
+		})
+	}
+}
+
+// TestTemplate does with each template what faas-cli does: the template with
+// the function's folder laid over it, as it comes.
+func TestTemplate(t *testing.T) {
+	folders, err := filepath.Glob("../template/*/template.yml")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("got %d templates and %v", len(folders), err)
+	}
+	for _, path := range folders {
+		lang := filepath.Base(filepath.Dir(path))
+		t.Run(lang, func(t *testing.T) {
+			folder := desk(t)
+			handler := filepath.Join(folder, "template", lang, "function")
+			stack := "version: 1.0\nprovider: {name: openfaas}\nfunctions:\n  fresh:\n    lang: " + lang + "\n    handler: " + handler +
+				"\n    secrets: [api-key]\n"
+			if err := os.WriteFile(filepath.Join(folder, "fresh.yml"), []byte(strings.ReplaceAll(stack, folder, ".")), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d := startDev(t, folder, "fresh.yml")
+			for _, args := range d.curls() {
+				if status, body := d.call(args, true); status != 200 || !strings.Contains(body, "Hello dev") {
+					t.Errorf("got %d %q", status, body)
+				}
+				if status, _ := d.call(args, false); status != 401 {
+					t.Errorf("without the credential: got %d", status)
+				}
+			}
+			docker, err := os.ReadFile(filepath.Join(folder, "template", lang, "Dockerfile"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{
+				"ARG WATCHDOG_IMAGE=", "FROM --platform=${TARGETPLATFORM:-linux/amd64} ${WATCHDOG_IMAGE} AS watchdog", "--from=watchdog /fwatchdog",
+				"HEALTHCHECK", "upstream_url=unix://", "ARG ADDITIONAL_PACKAGE", "ENV auth=bearer",
+			} {
+				if !strings.Contains(string(docker), want) {
+					t.Errorf("its Dockerfile has no %q", want)
+				}
+			}
+			if !regexp.MustCompile(`(?m)^USER [1-9]\d*`).Match(docker) || regexp.MustCompile(`(?m)^# syntax=`).Match(docker) {
+				t.Error("its Dockerfile wants a numeric user that is not root, and no syntax line")
+			}
+			text, err := os.ReadFile(filepath.Join(folder, "template", lang, "template.yml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"language: " + lang, "fprocess:", "welcome_message:", "faas-cli secret create", "faas-cli up", "curl -H"} {
+				if !strings.Contains(string(text), want) {
+					t.Errorf("its template.yml has no %q", want)
+				}
+			}
+		})
+	}
+}
+
+// TestSocketIsPrivate: nobody but the function's own user can open the socket
+// of a template's server.
+func TestSocketIsPrivate(t *testing.T) {
+	folder := desk(t)
+	build := exec.Command("go", "build", "-o", "handler", ".")
+	build.Dir = filepath.Join(folder, "template", "golang-auth")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	socket := filepath.Join(shortTemp(t), "f.sock")
+	if err := os.WriteFile(socket, nil, 0o644); err != nil { // left behind by another
+		t.Fatal(err)
+	}
+	server := exec.Command(filepath.Join(build.Dir, "handler"))
+	server.Env = []string{"upstream_url=unix://" + socket}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = server.Process.Signal(syscall.SIGTERM)
+		if err := server.Wait(); err != nil {
+			t.Errorf("the server has ended with %v", err)
+		}
+	}()
+	eventually(t, "a socket", func() bool {
+		info, err := os.Stat(socket)
+		if err != nil || info.Mode()&os.ModeSocket == 0 {
+			return false
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Fatalf("the socket has the mode %o, want 600", info.Mode().Perm())
+		}
+		return true
+	})
+	for _, bad := range []string{"", "http://0.0.0.0:8082", "http://example.com:80", "tcp://127.0.0.1:80"} {
+		other := exec.Command(filepath.Join(build.Dir, "handler"))
+		other.Env = []string{"upstream_url=" + bad}
+		if out, code := run(t, other); code == 0 || !strings.Contains(out, "want unix:///tmp/function.sock") {
+			t.Errorf("%q: got %d and %s", bad, code, out)
+		}
+	}
+}
