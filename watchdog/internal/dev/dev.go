@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,6 +38,12 @@ const pollInterval = 500 * time.Millisecond
 // sources change it builds anew; what does not build does not replace what
 // runs.
 func Run(ctx context.Context, o Options) error {
+	// Building takes a while, and would be in vain.
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
+	if err != nil {
+		return fmt.Errorf("port %d: %w; choose another with --port", o.Port, err)
+	}
+	_ = l.Close()
 	folder, err := os.MkdirTemp("", "auth-watchdog-dev-")
 	if err != nil {
 		return err
