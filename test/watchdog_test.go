@@ -40,6 +40,7 @@ type dog struct {
 	folder  string // of the secrets
 	log     *output
 	ended   chan error
+	stopped sync.Once
 
 	mu       sync.Mutex
 	requests []*http.Request // that the function has got
@@ -247,8 +248,11 @@ func (d *dog) keep(text string) {
 	}
 }
 
-// stop ends the watchdog and searches what it has said for secrets.
-func (d *dog) stop() {
+// stop ends the watchdog, unless it has been.
+func (d *dog) stop() { d.stopped.Do(d.end) }
+
+// end ends the watchdog and searches what it has said for secrets.
+func (d *dog) end() {
 	metrics := d.scrape()
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
 	if err := <-d.ended; err != nil && !d.t.Failed() {

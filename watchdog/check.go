@@ -1,61 +1,50 @@
 package watchdog
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/internal/config"
 	"auth-watchdog/watchdog/internal/setting"
 )
 
 // A Report is what a watchdog would do with a configuration.
 type Report struct {
-	Warnings []string
-
-	rules   []auth.Rule
-	kinds   map[string]string // of methods
-	secrets map[string][]string
+	warnings []string
+	rules    []auth.Rule
+	methods  map[string]config.Method
 }
 
 // Check builds what [New] would and starts nothing. With noSecrets it reads no
 // secret, as at the build of an image where there is none. The error is that
 // of New.
 func Check(o Options, noSecrets bool) (*Report, error) {
-	cfg, err := load(o)
-	var ps setting.Problems
-	if err != nil {
-		errors.As(err, &ps)
-	}
-	w := &Watchdog{config: cfg, kept: newKept(cfg)}
+	cfg, ps := load(o)
 	var policy *builtPolicy
 	if noSecrets {
-		if policy, err = buildPolicy(cfg.Policy, nil, w.kept); err != nil {
-			addJoined(&ps, err)
-		}
+		var more setting.Problems
+		policy, more = buildPolicy(cfg.Policy, nil, newDeps(cfg))
+		ps = append(ps, more...)
 	} else {
-		_, policy = w.first(&ps, secretNames(cfg.Policy))
+		_, policy = readSecrets(&ps, cfg, secretNames(cfg.Policy), newDeps(cfg))
 	}
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}
-	r := &Report{Warnings: policy.warnings(cfg), rules: policy.Rules(), kinds: map[string]string{}, secrets: map[string][]string{}}
+	r := &Report{warnings: policy.warnings(cfg), rules: policy.Rules(), methods: map[string]config.Method{}}
 	for _, m := range cfg.Policy.Methods {
-		r.kinds[m.Name] = m.Type
-		if s, ok := m.Section.(section); ok {
-			r.secrets[m.Name] = s.Secrets()
-		}
+		r.methods[m.Name] = m
 	}
 	return r, nil
 }
 
-// WriteTo writes the effective policy as a table, a line for each rule and
-// each credential that it takes.
-func (r *Report) WriteTo(out io.Writer) (int64, error) {
+// String is the effective policy as a table, a line for each rule and each
+// credential that it takes, with the warnings below.
+func (r *Report) String() string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "RULE\tADMITS\tSECRET\tCREDENTIAL\tSCOPES\tEXPIRES")
@@ -63,44 +52,39 @@ func (r *Report) WriteTo(out io.Writer) (int64, error) {
 		if rule.Public {
 			fmt.Fprintf(t, "%s\teverybody\t–\t–\t–\t–\n", rule.Match)
 		}
-		for i, m := range append(rule.Accept, rule.All...) {
-			admits := fmt.Sprintf("%s (%s)", m.Name(), r.kinds[m.Name()])
+		for i, m := range rule.Methods() {
+			admits := fmt.Sprintf("%s (%s)", m.Name(), r.methods[m.Name()].Type)
 			if len(rule.All) > 0 && i > 0 {
 				admits = "and " + admits
 			}
 			r.credentials(t, rule.Match, admits, m)
 		}
 		if q := require(rule.Require); q != "" {
-			fmt.Fprintf(t, "%s\t%s\t\t\t\t\n", rule.Match, q)
+			fmt.Fprintf(t, "%s\t%s\t–\t–\t–\t–\n", rule.Match, q)
 		}
 	}
 	_ = t.Flush() // a strings.Builder never fails
-	table := trailing.ReplaceAllString(b.String(), "")
-	b.Reset()
-	b.WriteString(table)
-	for _, w := range r.Warnings {
+	for _, w := range r.warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
-	n, err := io.WriteString(out, b.String())
-	return int64(n), err
+	return b.String()
 }
-
-// trailing is what a table has behind its last words.
-var trailing = regexp.MustCompile(`(?m) +$`)
 
 // most is how many credentials of a method are listed.
 const most = 20
 
 func (r *Report) credentials(t io.Writer, match, admits string, m auth.Method) {
-	k, ok := m.(auth.Keeper)
-	if !ok {
-		fmt.Fprintf(t, "%s\t%s\t%s\tnot read\t\t\n", match, admits, strings.Join(r.secrets[m.Name()], ", "))
+	if _, ok := m.(*standIn); ok {
+		fmt.Fprintf(t, "%s\t%s\t%s\tnot read\t–\t–\n", match, admits, strings.Join(r.methods[m.Name()].Section.Secrets(), ", "))
 		return
 	}
-	list := k.Credentials()
+	var list []auth.Credential
+	if k, ok := m.(auth.Keeper); ok {
+		list = k.Credentials()
+	}
 	for i, c := range list {
 		if i == most {
-			fmt.Fprintf(t, "%s\t%s\t\tand %d more\t\t\n", match, admits, len(list)-most)
+			fmt.Fprintf(t, "%s\t%s\t–\tand %d more\t–\t–\n", match, admits, len(list)-most)
 			break
 		}
 		expires, scopes := "never", "–"
@@ -110,7 +94,7 @@ func (r *Report) credentials(t io.Writer, match, admits string, m auth.Method) {
 		if len(c.Scopes) > 0 {
 			scopes = strings.Join(c.Scopes, ",")
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", match, admits, c.Secret, c.Key, scopes, expires)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", match, admits, c.Secret, c.Entry, scopes, expires)
 	}
 }
 

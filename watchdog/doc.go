@@ -15,7 +15,7 @@
 // each step reports everything that is wrong at once. A request loads one
 // pointer to a policy and keeps it.
 //
-// Closed unless it says open. Without the setting auth nothing starts; a path
+// Closed unless it says open. Without auth or auth_config nothing starts; a path
 // without a rule is refused; a method that cannot tell is a 503; a reload that
 // fails changes nothing; a zero value admits nobody.
 //
@@ -24,24 +24,25 @@
 // A package imports only from floors below its own. test/architecture_test.go
 // holds this table and fails when it is not kept.
 //
-//	4  cmd/auth-watchdog   turns arguments into a call and its error into an exit status
-//	4  internal/dev        runs a function's folder without a container
-//	3  watchdog            builds the pipeline, runs it, swaps policies
-//	2  auth/bearer         recognises tokens and keys
-//	2  auth/basic          recognises users and passwords
-//	2  auth/hmac           recognises signatures over requests
-//	2  auth/authtest       what every method is held to
-//	2  internal/config     turns text into a Config, or into every reason why not
-//	2  internal/upstream   gets an answer from the function
-//	3  internal/upstream/upstreamtest  what every upstream is held to
-//	2  internal/observe    records what became of each request
+//	6  cmd/auth-watchdog   turns arguments into a call and its error into an exit status
+//	5  internal/dev        runs a function's folder without a container
+//	4  watchdog            builds the pipeline, runs it, swaps policies
+//	4  internal/upstream/upstreamtest  what every upstream is held to
+//	3  auth/bearer         recognises tokens and keys
+//	3  auth/basic          recognises users and passwords
+//	3  auth/hmac           recognises signatures over requests
+//	3  auth/authtest       what every method is held to
+//	3  internal/config     turns text into a Config, or into every reason why not
+//	3  internal/upstream   gets an answer from the function
+//	3  internal/observe    records what became of each request
+//	2  internal/keyline    reads the options behind a credential in a secret's line
 //	1  auth                decides whether a request may pass, and as whom
-//	1  internal/keyline    reads the options behind a credential in a secret's line
 //	1  internal/setting    describes settings: name, default, meaning, range
+//	1  internal/clientip   finds out who is at the other end
 //	0  secret              reads secret files into values that do not print
 //	0  internal/limit      bounds how many, how much and how often
+//	0  internal/reply      answers a request that does not reach the function
 //	0  internal/headers    knows header names in every spelling
-//	0  internal/clientip   finds out who is at the other end
 //
 // Package auth and the methods bearer and hmac need the standard library and
 // nothing else, so that a function can link them without a cost.
@@ -98,11 +99,12 @@
 //	a webhook sender   a literal in auth/hmac/presets.go, and auth/hmac/testdata/NAME.txtar
 //	a method           a package under auth whose test calls authtest.Test, a line in
 //	                   methods.go, and its row in the table of floors
-//	a mode             a file in internal/upstream and a case in Watchdog.newUpstream
+//	a mode             a file in internal/upstream, a case in newUpstream, its name in
+//	                   config.Mode
 //	a setting          an entry in internal/config; of a method, in its Config.Fields
 //	a stage            a line in pipeline.go
 //	a metric           a field in internal/observe
-//	a reason           a constant in auth.go
+//	a reason           a constant in auth/auth.go and its row in the table there
 //	a command          a file in cmd/auth-watchdog and its name in commands
 //
 // The tables in the READMEs are made of these descriptions: go generate ./...

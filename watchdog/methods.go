@@ -12,6 +12,7 @@ import (
 	"auth-watchdog/watchdog/auth/bearer"
 	"auth-watchdog/watchdog/auth/hmac"
 	"auth-watchdog/watchdog/internal/config"
+	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
 )
 
@@ -25,57 +26,51 @@ var methods = map[string]kind{
 
 // A kind is a type of method: its configuration, and what makes one of it.
 type kind struct {
-	section func() section
-	build   func(name string, s section, secrets *secret.Set, k *kept) (auth.Method, error)
-}
-
-// A section is the configuration of a method.
-type section interface {
-	config.Section
-	Secrets() []string
-	Check() error
+	section func() config.Section
+	build   func(name string, s config.Section, secrets *secret.Set, d *deps) (auth.Method, error)
 }
 
 // kindOf adapts a constructor to the configuration of its own package.
 func kindOf[C any, P interface {
 	*C
-	section
-}](build func(name string, c C, secrets *secret.Set, k *kept) (auth.Method, error)) kind {
+	config.Section
+}](build func(name string, c C, secrets *secret.Set, d *deps) (auth.Method, error)) kind {
 	return kind{
-		section: func() section { return P(new(C)) },
-		build: func(name string, s section, secrets *secret.Set, k *kept) (auth.Method, error) {
-			return build(name, *s.(P), secrets, k) //nolint:forcetypeassert // section made it
+		section: func() config.Section { return P(new(C)) },
+		build: func(name string, s config.Section, secrets *secret.Set, d *deps) (auth.Method, error) {
+			return build(name, *s.(P), secrets, d) //nolint:forcetypeassert // section made it
 		},
 	}
 }
 
-// kept is what outlives a policy: when the secrets change, what was learned of
-// callers does not begin anew.
-type kept struct {
+// deps is what methods are built with besides their configuration and their
+// secrets. What they learn of callers outlives a policy: when the secrets
+// change, it does not begin anew.
+type deps struct {
 	passwords *basic.Memory
 	publicURL string
 }
 
-func newKept(c *config.Config) *kept {
-	return &kept{passwords: basic.NewMemory(), publicURL: c.PublicURL}
+func newDeps(c *config.Config) *deps {
+	return &deps{passwords: basic.NewMemory(), publicURL: c.PublicURL}
 }
 
-func newBearer(name string, c bearer.Config, secrets *secret.Set, _ *kept) (auth.Method, error) {
+func newBearer(name string, c bearer.Config, secrets *secret.Set, _ *deps) (auth.Method, error) {
 	m, err := bearer.New(name, c, secrets.Value(c.Secret))
 	return m, inSecret(c.Secret, err)
 }
 
-func newHMAC(name string, c hmac.Config, secrets *secret.Set, k *kept) (auth.Method, error) {
-	m, err := hmac.New(name, c, secrets.Value(c.Secret), k.publicURL)
+func newHMAC(name string, c hmac.Config, secrets *secret.Set, d *deps) (auth.Method, error) {
+	m, err := hmac.New(name, c, secrets.Value(c.Secret), d.publicURL)
 	return m, inSecret(c.Secret, err)
 }
 
-func newBasic(name string, c basic.Config, secrets *secret.Set, k *kept) (auth.Method, error) {
+func newBasic(name string, c basic.Config, secrets *secret.Set, d *deps) (auth.Method, error) {
 	users, err := basicUsers(c, secrets)
 	if err != nil {
 		return nil, err
 	}
-	return basic.New(name, c, users, k.passwords), nil
+	return basic.New(name, c, users, d.passwords), nil
 }
 
 func basicUsers(c basic.Config, secrets *secret.Set) (*basic.Users, error) {
@@ -107,12 +102,7 @@ func inSecret(name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var errs []error
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost is meant
-		errs = joined.Unwrap()
-	} else {
-		errs = []error{err}
-	}
+	errs := setting.Flatten(err)
 	for i, e := range errs {
 		errs[i] = fmt.Errorf("secret %q: %w", name, e)
 	}

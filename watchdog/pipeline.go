@@ -2,16 +2,15 @@ package watchdog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/clientip"
 	"auth-watchdog/watchdog/internal/observe"
+	"auth-watchdog/watchdog/internal/reply"
 	"auth-watchdog/watchdog/internal/upstream"
 )
 
@@ -24,13 +23,13 @@ type stage struct {
 // stages are what a request meets, in this order, before the function.
 func (w *Watchdog) stages() []stage {
 	return []stage{
-		{"probes", w.probes},         // health and readiness: no credential, no limit, no record
-		{"observe", w.observe},       // sees all that follows, refusals and panics too
-		{"origin", w.origin},         // takes away what the caller says of where it comes from
-		{"gate", w.judge},            // who, and may they; nothing unauthenticated gets past this line
-		{"slots", w.concurrency},     // after the gate, or strangers would fill them
-		{"buffer", w.buffer},         // the whole body, if the function wants its length
-		{"deadline", w.execDeadline}, // the function's time begins here
+		{"probes", w.probes},     // health and readiness: no credential, no limit, no record
+		{"observe", w.observe},   // sees all that follows, refusals and panics too
+		{"origin", w.origin},     // takes away what the caller says of where it comes from
+		{"gate", w.gate.Wrap},    // who, and may they; nothing unauthenticated gets past this line
+		{"slots", w.slots},       // after the gate, or strangers would fill them
+		{"buffer", w.buffer},     // the whole body, if the function wants its length
+		{"deadline", w.deadline}, // the function's time begins here
 	}
 }
 
@@ -45,27 +44,18 @@ func (w *Watchdog) pipeline() http.Handler {
 }
 
 func (w *Watchdog) observe(next http.Handler) http.Handler {
-	counted := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	return w.observer.Stage(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.arrival.Store(time.Now().UnixNano())
 		w.inflight.Add(1)
 		defer w.inflight.Add(-1)
 		next.ServeHTTP(rw, r)
-	})
-	return w.observer.Stage(w.config.WriteTimeout, w.config.ReadTimeout, w.trust.Of, counted)
+	}))
 }
 
 func (w *Watchdog) origin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.trust.Sanitize(r)
 		next.ServeHTTP(rw, r)
-	})
-}
-
-func (w *Watchdog) judge(next http.Handler) http.Handler {
-	gate := w.gate.Wrap(next)
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		observe.FromContext(r.Context()).Judging = time.Now()
-		gate.ServeHTTP(rw, r)
 	})
 }
 
@@ -78,25 +68,20 @@ func (w *Watchdog) throttle(r *http.Request) time.Duration {
 	return w.failures.Fail(clientip.Key(a))
 }
 
-func (w *Watchdog) concurrency(next http.Handler) http.Handler {
-	if w.slots == nil {
+func (w *Watchdog) slots(next http.Handler) http.Handler {
+	if w.limits == nil {
 		return next
 	}
-	text := fmt.Sprintf("Concurrent request limit exceeded. Max concurrent requests: %d\n", w.config.MaxInflight)
+	text := fmt.Sprintf("Concurrent request limit exceeded. Max concurrent requests: %d\n", w.config.MaxInflight) // of-watchdog's words
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if !w.slots.Take() {
-			h := rw.Header()
-			h.Set("Content-Type", "text/plain")
-			h.Set("Cache-Control", "no-store")
-			h.Set("Retry-After", "1")
-			h.Set("X-OpenFaaS-Internal", upstream.Internal)
-			rw.WriteHeader(http.StatusTooManyRequests)
-			_, _ = rw.Write([]byte(text))
+		if !w.limits.Take() {
+			observe.FromContext(r.Context()).Reason = "max_inflight"
+			reply.Text(rw, http.StatusTooManyRequests, time.Second, text)
 			return
 		}
 		// Deferred: the function may panic, and a proxy does when the caller
 		// leaves.
-		defer w.slots.Free()
+		defer w.limits.Free()
 		next.ServeHTTP(rw, r)
 	})
 }
@@ -107,8 +92,9 @@ func (w *Watchdog) buffer(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		release, err := w.buffers.Buffer(rw, r, w.config.ReadTimeout)
-		if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
-			auth.Refuse(rw, denied)
+		if err != nil {
+			observe.FromContext(r.Context()).Reason = "http_buffer_req_body"
+			auth.Refuse(rw, err)
 			return
 		}
 		defer release()
@@ -116,36 +102,26 @@ func (w *Watchdog) buffer(next http.Handler) http.Handler {
 	})
 }
 
-// execDeadline bounds the time of the function. An upgraded connection has no
-// bound; it ends, as streams do, when the process drains.
-func (w *Watchdog) execDeadline(next http.Handler) http.Handler {
+// deadline bounds the time of the function. A connection that was upgraded has
+// no bound; it ends, as streams do, when the process drains.
+func (w *Watchdog) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if isUpgrade(r) {
-			ctx, cancel := w.untilDraining(r.Context())
-			defer cancel()
-			next.ServeHTTP(rw, r.WithContext(ctx))
-			return
-		}
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
-		timeout := w.timeoutOf(r)
-		if timeout > 0 {
-			timer := time.AfterFunc(timeout, func() { cancel(upstream.ErrTimeout) })
-			defer timer.Stop()
+		stopTimer := func() bool { return false }
+		if timeout := w.timeoutOf(r); timeout > 0 {
+			stopTimer = time.AfterFunc(timeout, func() { cancel(upstream.ErrTimeout) }).Stop
 		}
-		observe.FromContext(ctx).OnStream = func() {
-			context.AfterFunc(w.draining, func() { cancel(upstream.ErrDraining) })
+		defer stopTimer()
+		observe.FromContext(ctx).OnStream = func(upgraded bool) {
+			if upgraded {
+				stopTimer()
+			}
+			stop := context.AfterFunc(w.draining, func() { cancel(upstream.ErrDraining) })
+			context.AfterFunc(ctx, func() { stop() }) // or it would be kept until the process drains
 		}
 		next.ServeHTTP(rw, r.WithContext(ctx))
 	})
-}
-
-// untilDraining returns a context that ends with ctx, or when the process
-// drains.
-func (w *Watchdog) untilDraining(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(w.draining, func() { cancel(upstream.ErrDraining) })
-	return ctx, func() { stop(); cancel(nil) }
 }
 
 // timeoutOf is the exec_timeout of a request, 0 if it has none. The caller can
@@ -157,18 +133,4 @@ func (w *Watchdog) timeoutOf(r *http.Request) time.Duration {
 		return most
 	}
 	return asked
-}
-
-func isUpgrade(r *http.Request) bool {
-	if r.Header.Get("Upgrade") == "" {
-		return false
-	}
-	for _, line := range r.Header["Connection"] {
-		for token := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
 }

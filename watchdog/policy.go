@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -25,8 +24,8 @@ type builtPolicy struct {
 func secretNames(p config.Policy) []string {
 	var names []string
 	for _, m := range p.Methods {
-		if s, ok := m.Section.(section); ok {
-			names = append(names, s.Secrets()...)
+		if m.Section != nil {
+			names = append(names, m.Section.Secrets()...)
 		}
 	}
 	slices.Sort(names)
@@ -34,13 +33,13 @@ func secretNames(p config.Policy) []string {
 }
 
 // buildPolicy makes a policy of its configuration and the secrets. Without
-// secrets, nil, its methods recognise nothing. Its error is setting.Problems.
-func buildPolicy(p config.Policy, secrets *secret.Set, k *kept) (*builtPolicy, error) {
+// secrets, nil, its methods recognise nothing.
+func buildPolicy(p config.Policy, secrets *secret.Set, d *deps) (*builtPolicy, setting.Problems) {
 	var ps setting.Problems
 	built := &builtPolicy{}
 	byName := map[string]auth.Method{}
 	for _, m := range p.Methods {
-		method := buildMethod(&ps, m, secrets, k)
+		method := buildMethod(&ps, m, secrets, d)
 		byName[m.Name] = method
 		built.methods = append(built.methods, method)
 	}
@@ -53,9 +52,12 @@ func buildPolicy(p config.Policy, secrets *secret.Set, k *kept) (*builtPolicy, e
 		}
 		complete = complete && len(rules[i].Accept) == len(r.Accept) && len(rules[i].All) == len(r.All)
 	}
+	if !complete { // what is missing has been said
+		return built, ps
+	}
 	policy, err := auth.Compile(rules...)
-	if err != nil && complete { // otherwise what is missing has been said
-		for _, e := range flatten(err) {
+	if err != nil {
+		for _, e := range setting.Flatten(err) {
 			where := ""
 			if rule := (*auth.RuleError)(nil); errors.As(e, &rule) {
 				where = p.Rules[rule.Index].Where
@@ -64,7 +66,7 @@ func buildPolicy(p config.Policy, secrets *secret.Set, k *kept) (*builtPolicy, e
 		}
 	}
 	built.Policy = policy
-	return built, ps.Err()
+	return built, ps
 }
 
 func pick(byName map[string]auth.Method, names []string) []auth.Method {
@@ -79,56 +81,45 @@ func pick(byName map[string]auth.Method, names []string) []auth.Method {
 
 // buildMethod makes a method. Where it can't, for a problem that it adds to ps
 // or for want of secrets, it returns a stand-in.
-func buildMethod(ps *setting.Problems, m config.Method, secrets *secret.Set, k *kept) auth.Method {
-	s, ok := m.Section.(section)
-	if !ok {
-		return standIn{m.Name} // its type is none, which has been said
+func buildMethod(ps *setting.Problems, m config.Method, secrets *secret.Set, d *deps) auth.Method {
+	if m.Section == nil {
+		return &standIn{name: m.Name} // its type is none, which has been said
 	}
-	name := "auth_" + m.Type
-	if m.Where != "" {
-		name = "methods." + m.Name
-	}
-	err := s.Check()
-	if err == nil {
-		if secrets == nil {
-			return standIn{m.Name}
+	stand := &standIn{m.Name, m.Section.Headers()}
+	if problems := m.Section.Check(); len(problems) > 0 {
+		for _, p := range problems {
+			p.Where, p.Name = m.Where, m.Setting(p.Name)
+			*ps = append(*ps, p)
 		}
-		var method auth.Method
-		if method, err = methods[m.Type].build(m.Name, s, secrets, k); err == nil {
-			return method
+		return stand
+	}
+	if secrets == nil {
+		return stand
+	}
+	method, err := methods[m.Type].build(m.Name, m.Section, secrets, d)
+	if err != nil {
+		name := "" // the secret is named
+		if m.Where != "" {
+			name = m.Setting("")
 		}
-		if m.Where == "" {
-			name = "" // the secret is named
-		}
+		ps.AddErr(m.Where, name, err)
+		return stand
 	}
-	for _, e := range flatten(err) {
-		ps.Add(m.Where, name, e)
-	}
-	return standIn{m.Name}
-}
-
-// flatten takes joined errors apart.
-func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost is meant
-	if !ok {
-		return []error{err}
-	}
-	var list []error
-	for _, e := range joined.Unwrap() {
-		list = append(list, flatten(e)...)
-	}
-	return list
+	return method
 }
 
 // A standIn stands in a policy for a method whose secrets have not been read.
 // It can tell nothing of any request.
-type standIn struct{ name string }
+type standIn struct {
+	name    string
+	headers []string
+}
 
-func (s standIn) Name() string                       { return s.name }
-func (standIn) Headers() []string                    { return nil }
-func (standIn) Challenge(string, auth.Reason) string { return "" }
-func (standIn) Strip(*http.Request)                  {}
-func (s standIn) Authenticate(*auth.Request) (auth.Identity, error) {
+func (s *standIn) Name() string                       { return s.name }
+func (s *standIn) Headers() []string                  { return s.headers }
+func (*standIn) Challenge(string, auth.Reason) string { return "" }
+
+func (*standIn) Authenticate(*auth.Request) (auth.Identity, error) {
 	return auth.Identity{}, errors.New("its secrets have not been read")
 }
 
@@ -157,7 +148,7 @@ func (b *builtPolicy) warnings(c *config.Config) []string {
 		} else if r.Public {
 			add("rule %q is public", r.Match)
 		}
-		for _, m := range slices.Concat(r.Accept, r.All) {
+		for _, m := range r.Methods() {
 			used[m.Name()] = true
 			k, ok := m.(auth.Keeper)
 			if !ok || len(r.Require.Scopes) == 0 {
@@ -174,20 +165,20 @@ func (b *builtPolicy) warnings(c *config.Config) []string {
 		if !used[m.Name()] {
 			add("method %q is in no rule", m.Name())
 		}
-		k, ok := m.(auth.Keeper)
-		if !ok {
-			continue
+		if weak, ok := m.(auth.Warner); ok {
+			for _, w := range weak.Warnings() {
+				add("method %q: %s", m.Name(), w)
+			}
 		}
-		for _, w := range k.Warnings() {
-			add("method %q: %s", m.Name(), w)
-		}
-		for _, credential := range k.Credentials() {
-			if left := time.Until(credential.Expires); !credential.Expires.IsZero() && left > 0 && left < soon {
-				add("method %q: secret %q, %s: expires on %s", m.Name(), credential.Secret, credential.Key, credential.Expires.Format(time.RFC3339))
+		if k, ok := m.(auth.Keeper); ok {
+			for _, c := range k.Credentials() {
+				if left := time.Until(c.Expires); !c.Expires.IsZero() && left > 0 && left < soon {
+					add("method %q: secret %q, %s: expires on %s", m.Name(), c.Secret, c.Entry, c.Expires.Format(time.RFC3339))
+				}
 			}
 		}
 	}
-	if c.KeepCredentials {
+	if c.ForwardCredentials {
 		add("forward_credentials: the function sees the credentials of its callers")
 	}
 	if c.AllowOpenUpstream {

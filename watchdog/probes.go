@@ -19,26 +19,24 @@ import (
 // probes answers /_/health and /_/ready. Every other path is the function's.
 func (w *Watchdog) probes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		var status int
+		var ask func(context.Context) (status int)
 		switch r.URL.Path {
 		case "/_/health":
-			status = w.health()
+			ask = w.health
 		case "/_/ready":
-			status = http.StatusOK
+			ask = w.readiness
 		default:
 			next.ServeHTTP(rw, r)
 			return
 		}
+		rw.Header().Set("Cache-Control", "no-store")
+		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			rw.Header().Set("Allow", "GET, HEAD")
 			rw.WriteHeader(http.StatusMethodNotAllowed)
 			return
 		}
-		if r.URL.Path == "/_/ready" {
-			status = w.readiness(r.Context())
-		}
-		rw.Header().Set("Cache-Control", "no-store")
-		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		status := ask(r.Context())
 		rw.WriteHeader(status)
 		if status == http.StatusOK {
 			_, _ = rw.Write([]byte("OK"))
@@ -47,7 +45,7 @@ func (w *Watchdog) probes(next http.Handler) http.Handler {
 }
 
 // health is 200 while the process serves and the lock file is there.
-func (w *Watchdog) health() int {
+func (w *Watchdog) health(context.Context) int {
 	if !w.serving.Load() || !w.locked() {
 		return http.StatusServiceUnavailable
 	}
@@ -59,10 +57,10 @@ const readyTimeout = time.Second
 // readiness is 200 if a request sent now would be answered, 429 if it would
 // have to wait for a slot, and 503 otherwise.
 func (w *Watchdog) readiness(ctx context.Context) int {
-	if status := w.health(); status != http.StatusOK {
+	if status := w.health(ctx); status != http.StatusOK {
 		return status
 	}
-	if w.slots.Full() {
+	if w.limits.Full() {
 		return http.StatusTooManyRequests
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
@@ -76,16 +74,16 @@ func (w *Watchdog) readiness(ctx context.Context) int {
 	return http.StatusOK
 }
 
-// readiness asks the function itself whether it is ready. Probes come without
+// A readyProbe asks the function itself whether it is ready. Probes come without
 // a credential, so nothing of them reaches the function, nothing of its answer
 // but the status gets out, and it is asked no more than once a second.
-type readiness struct {
+type readyProbe struct {
 	mu   sync.Mutex
 	at   time.Time
 	last bool
 }
 
-func (a *readiness) ask(u upstream.Upstream, path string) bool {
+func (a *readyProbe) ask(u upstream.Upstream, path string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if time.Since(a.at) < time.Second {

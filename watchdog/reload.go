@@ -3,6 +3,8 @@ package watchdog
 import (
 	"context"
 	"time"
+
+	"auth-watchdog/watchdog/internal/setting"
 )
 
 // pollInterval is how often the secret files are looked at. A change counts
@@ -32,7 +34,9 @@ func (w *Watchdog) poll() {
 	}
 	var policy *builtPolicy
 	if err == nil {
-		policy, err = buildPolicy(w.config.Policy, set, w.kept)
+		var ps setting.Problems
+		policy, ps = buildPolicy(w.config.Policy, set, w.deps)
+		err = ps.Err()
 	}
 	w.observer.Reloaded(err)
 	if err != nil {

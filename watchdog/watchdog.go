@@ -3,14 +3,12 @@ package watchdog
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,30 +23,6 @@ import (
 	"auth-watchdog/watchdog/secret"
 )
 
-// Settings are process settings by the names that the README lists:
-//
-//	watchdog.Settings{"auth": "bearer", "max_inflight": "10"}
-//
-// Each name must be one of them.
-type Settings map[string]string
-
-// Environ returns those of the entries of an environment ("name=value", as
-// [os.Environ] has them) that are settings.
-func Environ(environ []string) Settings {
-	s := Settings{}
-	known := map[string]bool{"OPENFAAS_NAME": true, "TMPDIR": true}
-	for _, f := range config.Settings() {
-		known[f.Name], known[f.Alias] = true, true
-	}
-	for _, entry := range environ {
-		name, value, ok := strings.Cut(entry, "=")
-		if ok && (known[name] || strings.HasPrefix(name, "auth_")) {
-			s[name] = value
-		}
-	}
-	return s
-}
-
 // Options say what a [Watchdog] is made of.
 type Options struct {
 	Settings Settings
@@ -61,7 +35,7 @@ type Options struct {
 	Stdout, Stderr io.Writer
 
 	// Environ and Folder are the environment and the working folder of the
-	// function's process; those of this one if empty.
+	// function's process; those of this one if nil and empty.
 	Environ []string
 	Folder  string
 
@@ -73,19 +47,19 @@ type Options struct {
 type Watchdog struct {
 	config   *config.Config
 	log      *slog.Logger
+	audit    io.Closer // nil if it is not a file of its own
 	observer *observe.Observer
 	gate     *auth.Gate
 	buffers  *auth.Buffers
-	kept     *kept
+	deps     *deps
 	secrets  *secret.Watcher
 	upstream upstream.Upstream
-	slots    *limit.Slots
+	limits   *limit.Slots
 	failures *limit.Failures
 	trust    clientip.Trust
 	handler  http.Handler
 	version  string
-	closers  []io.Closer
-	ready    readiness
+	ready    readyProbe
 
 	serving  atomic.Bool  // false before it listens, and once it drains
 	arrival  atomic.Int64 // when the last request came, in Unix nanoseconds
@@ -108,38 +82,44 @@ const (
 // New builds a watchdog and reads the secrets for the first time. The error
 // has a line for everything that is wrong with settings, policy and secrets.
 func New(o Options) (*Watchdog, error) {
-	cfg, err := load(o)
-	var ps setting.Problems
-	if err != nil {
-		errors.As(err, &ps)
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
 	}
-	w := &Watchdog{config: cfg, version: o.Version, kept: newKept(cfg)}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	cfg, ps := load(o)
+	w := &Watchdog{config: cfg, version: o.Version, deps: newDeps(cfg), log: newLog(o.Stderr, cfg)}
 	names := secretNames(cfg.Policy)
-	set, policy := w.first(&ps, names)
-	audit := w.outputs(&o, &ps)
+	set, policy := readSecrets(&ps, cfg, names, w.deps)
+	audit := w.openAudit(o.Stderr, &ps)
 	if err := ps.Err(); err != nil {
+		w.close()
 		return nil, err
 	}
 
 	w.secrets = secret.NewWatcher(set, cfg.SecretPath, names...)
-	w.observer = observe.New(observe.Options{Log: w.log, Audit: audit, Function: cfg.FunctionName})
-	w.observer.Keep(policy.credentials())
-	w.buffers = auth.NewBuffers(cfg.MaxBody, cfg.MaxBuffered)
-	w.slots = limit.NewSlots(cfg.MaxInflight)
-	w.failures = limit.NewFailures(addressBurst, addressEvery, maxAddresses)
 	w.trust = clientip.Trust{Hops: cfg.TrustedProxyHops}
 	if u, err := url.Parse(cfg.PublicURL); err == nil {
 		w.trust.Scheme, w.trust.Host = u.Scheme, u.Host
 	}
-	w.gate = auth.NewGate(policy.Policy, auth.Options{
-		Realm:           cfg.FunctionName,
-		Buffers:         w.buffers,
-		BodyTimeout:     cfg.ReadTimeout,
-		KeepCredentials: cfg.KeepCredentials,
-		Throttle:        w.throttle,
-		Report:          w.observer.Decided,
+	w.observer = observe.New(observe.Options{
+		Log: w.log, Audit: audit, Function: cfg.FunctionName,
+		Address: w.trust.Of, WriteTimeout: cfg.WriteTimeout, ReadTimeout: cfg.ReadTimeout,
 	})
-	w.upstream = w.newUpstream(o)
+	w.observer.Keep(policy.credentials())
+	w.buffers = auth.NewBuffers(cfg.MaxBody, cfg.MaxBuffered)
+	w.limits = limit.NewSlots(cfg.MaxInflight)
+	w.failures = limit.NewFailures(addressBurst, addressEvery, maxAddresses)
+	w.gate = auth.NewGate(policy.Policy, auth.Options{
+		Realm:              cfg.FunctionName,
+		Buffers:            w.buffers,
+		BodyTimeout:        cfg.ReadTimeout,
+		ForwardCredentials: cfg.ForwardCredentials,
+		Throttle:           w.throttle,
+		Report:             w.observer.Decided,
+	})
+	w.upstream = newUpstream(cfg, o, w.log)
 	w.draining, w.endStreams = context.WithCancelCause(context.Background())
 	w.requests, w.endRequests = context.WithCancelCause(context.Background())
 	w.handler = w.pipeline()
@@ -149,109 +129,67 @@ func New(o Options) (*Watchdog, error) {
 	return w, nil
 }
 
-// load reads the settings, to which a handler adds that it is the function.
-func load(o Options) (*config.Config, error) {
-	settings := map[string]string{}
-	for name, value := range o.Settings {
-		settings[name] = value
-	}
-	inProcess := string(config.InProcess)
-	if o.Handler != nil && settings["mode"] == "" {
-		settings["mode"] = inProcess
-	}
-	cfg, err := config.Load(settings, kinds())
-	var ps setting.Problems
+// readSecrets reads the secrets for the first time and builds the policy of
+// them.
+func readSecrets(ps *setting.Problems, c *config.Config, names []string, d *deps) (*secret.Set, *builtPolicy) {
+	set, err := secret.Read(c.SecretPath, names...)
 	if err != nil {
-		errors.As(err, &ps)
+		ps.AddErr("", "", err)
 	}
-	switch mode := settings["mode"]; {
-	case o.Handler != nil && mode != inProcess:
-		ps.Add("", "mode", fmt.Errorf("is %s, and the function is part of this program: want %s", mode, inProcess))
-	case o.Handler == nil && mode == inProcess:
-		ps.Add("", "mode", errors.New("inproc is for Go programs that hand their handler to watchdog.Run: want http, with upstream_url"))
-	}
-	return cfg, ps.Err()
-}
-
-func kinds() config.Kinds {
-	k := config.Kinds{}
-	for name, kind := range methods {
-		k[name] = func() config.Section { return kind.section() }
-	}
-	return k
-}
-
-// first reads the secrets for the first time and builds the policy of them.
-func (w *Watchdog) first(ps *setting.Problems, names []string) (*secret.Set, *builtPolicy) {
-	set, err := secret.Read(w.config.SecretPath, names...)
-	if err != nil {
-		addJoined(ps, err)
-	}
-	policy, err := buildPolicy(w.config.Policy, set, w.kept)
-	if err != nil {
-		addJoined(ps, err)
-	}
+	policy, more := buildPolicy(c.Policy, set, d)
+	*ps = append(*ps, more...)
 	return set, policy
 }
 
-// addJoined adds each of several errors as a problem of its own.
-func addJoined(ps *setting.Problems, err error) {
-	if more := setting.Problems(nil); errors.As(err, &more) {
-		*ps = append(*ps, more...)
-		return
+func newLog(out io.Writer, c *config.Config) *slog.Logger {
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(out, nil))
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost is meant
-		for _, e := range joined.Unwrap() {
-			addJoined(ps, e)
-		}
-		return
-	}
-	ps.Add("", "", err)
+	return slog.New(slog.NewTextHandler(out, nil))
 }
 
-// outputs opens what is written to, and returns the audit log.
-func (w *Watchdog) outputs(o *Options, ps *setting.Problems) *slog.Logger {
-	if o.Stdout == nil {
-		o.Stdout = os.Stdout
+// openAudit opens the audit log, which is a file or part of stderr.
+func (w *Watchdog) openAudit(stderr io.Writer, ps *setting.Problems) *slog.Logger {
+	path := w.config.AuditLog
+	if path == "" {
+		return observe.NewAudit(stderr)
 	}
-	if o.Stderr == nil {
-		o.Stderr = os.Stderr
-	}
-	w.log = slog.New(slog.NewTextHandler(o.Stderr, nil))
-	if w.config.LogFormat == "json" {
-		w.log = slog.New(slog.NewJSONHandler(o.Stderr, nil))
-	}
-	if w.config.AuditLog == "" || len(*ps) > 0 {
-		return observe.NewAudit(o.Stderr)
-	}
-	f, err := os.OpenFile(w.config.AuditLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		*ps = append(*ps, setting.Problem{Name: "audit_log", Got: &w.config.AuditLog, Err: errors.Unwrap(err)})
+		*ps = append(*ps, setting.Problem{Name: "audit_log", Got: &path, Err: errors.Unwrap(err)})
 		return nil
 	}
-	w.closers = append(w.closers, f)
+	w.audit = f
 	return observe.NewAudit(f)
 }
 
-func (w *Watchdog) newUpstream(o Options) upstream.Upstream {
-	if o.Handler != nil {
-		return upstream.InProcess(o.Handler)
+func (w *Watchdog) close() {
+	if w.audit != nil {
+		_ = w.audit.Close()
 	}
-	c := w.config
+}
+
+// newUpstream makes the upstream of the mode.
+func newUpstream(c *config.Config, o Options, log *slog.Logger) upstream.Upstream {
 	lines := func(out io.Writer, name string) *upstream.Lines {
 		if !c.PrefixLogs {
 			name = ""
 		}
 		return upstream.NewLines(out, name, c.LogBufferSize)
 	}
-	return upstream.NewHTTP(upstream.HTTPOptions{
-		Network: c.Upstream.Network, Address: c.Upstream.Address, Prefix: c.Upstream.Prefix,
-		Process: upstream.Process{
-			Command: strings.Fields(c.Process), Env: o.Environ, Folder: o.Folder,
-			Stdout: lines(o.Stdout, "stdout"), Stderr: lines(o.Stderr, "stderr"),
-		},
-		Timeout: c.ExecTimeout, AllowOpen: c.AllowOpenUpstream, Log: w.log,
-	})
+	process := upstream.Process{
+		Command: strings.Fields(c.Process), Env: o.Environ, Folder: o.Folder,
+		Stdout: lines(o.Stdout, "stdout"), Stderr: lines(o.Stderr, "stderr"),
+	}
+	switch c.Mode {
+	case config.InProcess:
+		return upstream.InProcess(o.Handler)
+	default: // config takes no mode but these
+		return upstream.NewHTTP(upstream.HTTPOptions{
+			Network: c.Upstream.Network, Address: c.Upstream.Address, Prefix: c.Upstream.Prefix,
+			Process: process, AllowOpen: c.AllowOpenUpstream, Log: log,
+		})
+	}
 }
 
 // Run builds a watchdog around h and runs it until ctx ends: what the program
@@ -265,164 +203,20 @@ func Run(ctx context.Context, h http.Handler, s Settings) error {
 }
 
 // Wrap puts all that a request meets in a watchdog in front of h, for a
-// program that has servers of its own. Secrets are read again as they change
-// until ctx ends.
+// program that has servers of its own. Until ctx ends, secrets are read again
+// as they change; then streams and WebSockets end.
 func Wrap(ctx context.Context, h http.Handler, s Settings) (http.Handler, error) {
-	w, err := New(Options{Settings: s, Handler: h})
+	settings := Settings{"suppress_lock": "true"} // it is not ours to say whether the process is healthy
+	maps.Copy(settings, s)
+	w, err := New(Options{Settings: settings, Handler: h})
 	if err != nil {
 		return nil, err
 	}
 	w.serving.Store(true)
-	w.config.SuppressLock = true // there is no process of ours to be healthy
 	go w.reload(ctx)
+	context.AfterFunc(ctx, func() {
+		w.endStreams(upstream.ErrDraining)
+		w.close()
+	})
 	return w.handler, nil
-}
-
-// Run listens and serves until ctx ends or the function does. It returns nil
-// if it was ctx, after every request has been answered.
-func (w *Watchdog) Run(ctx context.Context) error {
-	defer func() {
-		for _, c := range w.closers {
-			_ = c.Close()
-		}
-	}()
-	main, err := w.listen(w.config.Port, "port")
-	if err != nil {
-		return err
-	}
-	defer main.Close()
-	servers := []server{{w.newServer(), main}}
-	if w.config.MetricsPort != 0 {
-		l, err := w.listen(w.config.MetricsPort, "metrics_port")
-		if err != nil {
-			return err
-		}
-		defer l.Close()
-		servers = append(servers, server{w.newMetricsServer(), l})
-		w.log.Info("metrics", "address", l.Addr().String())
-	}
-	if err := w.lock(); err != nil {
-		return err
-	}
-	defer w.unlock()
-
-	// Each of these ends the others.
-	ended := make(chan error, len(servers)+1)
-	working, stop := context.WithCancel(context.Background())
-	defer stop()
-	for _, s := range servers {
-		go func() { ended <- s.Serve(s.listener) }()
-	}
-	go w.reload(working)
-	var functionErr error
-	function := make(chan struct{}) // closed when it has ended
-	go func() {
-		defer close(function)
-		functionErr = w.upstream.Run(working)
-	}()
-	w.serving.Store(true)
-	w.log.Info("listening", "address", main.Addr().String(), "mode", string(w.config.Mode),
-		"function", w.config.FunctionName, "version", w.version)
-
-	select {
-	case <-ctx.Done():
-		w.drain(servers[0].Server)
-	case <-function:
-		err = functionErr
-		w.log.Error("stopping", "err", err)
-		w.abandon(servers[0].Server)
-	case err = <-ended:
-	}
-	w.serving.Store(false)
-	stop()
-	<-function
-	w.endRequests(upstream.ErrDraining)
-	for _, s := range servers {
-		_ = s.Close()
-	}
-	return err
-}
-
-// abandon gives requests in flight a moment to fail as they should when what
-// they wait for has ended.
-func (w *Watchdog) abandon(s *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = s.Shutdown(ctx)
-}
-
-// A server is one with what it listens on.
-type server struct {
-	*http.Server
-	listener net.Listener
-}
-
-func (w *Watchdog) listen(port int, name string) (net.Listener, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(w.config.BindAddress, strconv.Itoa(port)))
-	if err != nil {
-		return nil, fmt.Errorf("%s=%d: %w; set %s to another", name, port, err, name)
-	}
-	return l, nil
-}
-
-const maxHeaderBytes = 1 << 20 // of-watchdog's
-
-func (w *Watchdog) newServer() *http.Server {
-	return &http.Server{
-		Handler:           w.handler,
-		ReadHeaderTimeout: w.config.ReadTimeout,
-		IdleTimeout:       2 * time.Minute, // longer than the gateway keeps a connection
-		MaxHeaderBytes:    maxHeaderBytes,
-		BaseContext:       func(net.Listener) context.Context { return w.requests },
-		ErrorLog:          slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
-
-		// "OPTIONS *" would be answered before any stage sees it.
-		DisableGeneralOptionsHandler: true,
-	}
-}
-
-func (w *Watchdog) newMetricsServer() *http.Server {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", w.observer.Metrics())
-	const patience = 10 * time.Second
-	return &http.Server{
-		Handler: mux, MaxHeaderBytes: maxHeaderBytes,
-		ReadTimeout: patience, WriteTimeout: patience,
-		ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
-	}
-}
-
-// quiet is how long no request has to come before a watchdog that drains stops
-// waiting for more.
-const quiet = 3 * time.Second
-
-// drain stops serving so that no accepted request goes unanswered: first it
-// says that it is not ready and goes on, until those who send requests have
-// noticed; then it accepts no more and waits for those in flight.
-func (w *Watchdog) drain(s *http.Server) {
-	w.serving.Store(false)
-	w.unlock()
-	begun := time.Now()
-	w.log.Info("draining", "interval", w.config.HealthcheckInterval.String())
-	for {
-		now := time.Now()
-		last := time.Unix(0, w.arrival.Load())
-		if last.Before(begun) {
-			last = begun
-		}
-		wait := min(begun.Add(w.config.HealthcheckInterval).Sub(now), last.Add(quiet).Sub(now))
-		if wait <= 0 {
-			break
-		}
-		time.Sleep(wait)
-	}
-	w.log.Info("no new connections", "in_flight", w.inflight.Load())
-	w.endStreams(upstream.ErrDraining)
-	ctx, cancel := context.WithTimeout(context.Background(), w.config.WriteTimeout)
-	defer cancel()
-	_ = s.Shutdown(ctx)
-	for w.inflight.Load() > 0 && ctx.Err() == nil { // Shutdown forgets WebSockets
-		time.Sleep(10 * time.Millisecond)
-	}
-	w.log.Info("drained", "in_flight", w.inflight.Load())
 }

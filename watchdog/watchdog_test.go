@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -328,9 +330,9 @@ func TestProbes(t *testing.T) {
 		answer = 302
 		time.Sleep(time.Second)
 		ready(200, "a redirection is an answer")
-		w.slots.Take()
+		w.limits.Take()
 		ready(429, "no slot is left")
-		w.slots.Free()
+		w.limits.Free()
 		w.serving.Store(false)
 		ready(503, "it drains")
 		if got := call(w, "/_/health").Code; got != 503 {
@@ -466,6 +468,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
+	upgrade := []string{"Connection: keep-alive, Upgrade", "Upgrade: websocket"}
 	synctest.Test(t, func(t *testing.T) {
 		var lasted time.Duration
 		var cause error
@@ -474,6 +477,9 @@ func TestDeadline(t *testing.T) {
 			if r.URL.Path == "/stream" {
 				rw.Header().Set("Content-Type", "text/event-stream")
 				rw.(http.Flusher).Flush()
+			}
+			if r.URL.Path == "/upgrade" {
+				rw.WriteHeader(http.StatusSwitchingProtocols)
 			}
 			<-r.Context().Done()
 			lasted, cause = time.Since(begun), context.Cause(r.Context())
@@ -490,7 +496,8 @@ func TestDeadline(t *testing.T) {
 			{"a stream", "/stream", nil, 0, 30 * time.Second, "exec_timeout has passed"},
 			{"a request while it drains", "/", nil, time.Second, 30 * time.Second, "exec_timeout has passed"},
 			{"a stream while it drains", "/stream", nil, time.Second, time.Second, "the process is shutting down"},
-			{"a WebSocket while it drains", "/", []string{"Connection: keep-alive, Upgrade", "Upgrade: websocket"}, time.Hour, time.Hour, "the process is shutting down"},
+			{"a WebSocket", "/upgrade", upgrade, time.Hour, time.Hour, "the process is shutting down"},
+			{"one that only claims to be a WebSocket", "/", upgrade, time.Hour, 30 * time.Second, "exec_timeout has passed"},
 		} {
 			draining, end := context.WithCancelCause(context.Background())
 			w.draining = draining
@@ -504,6 +511,44 @@ func TestDeadline(t *testing.T) {
 			end(nil)
 		}
 	})
+}
+
+// TestStreamsAreForgotten: what waits for the process to drain ends with the
+// stream that it would have ended.
+func TestStreamsAreForgotten(t *testing.T) {
+	w, _ := serving(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(rw, "data: x\n\n")
+	}), withKey(t, Settings{}))
+	counting := &counted{Context: w.draining}
+	w.draining = counting
+	for range 10 {
+		call(w, "/", withKeyHeader)
+	}
+	eventually := func() bool { return counting.waiting.Load() == 0 }
+	for !eventually() {
+		runtime.Gosched()
+	}
+	if counting.asked.Load() == 0 {
+		t.Error("no stream has waited at all")
+	}
+}
+
+// counted is a context that knows how many functions wait for its end.
+type counted struct {
+	context.Context
+	waiting, asked atomic.Int64
+}
+
+// Value hides the Context inside, which package context would ask otherwise.
+func (*counted) Value(any) any { return nil }
+
+// AfterFunc is what package context looks for.
+func (c *counted) AfterFunc(f func()) func() bool {
+	c.waiting.Add(1)
+	c.asked.Add(1)
+	stop := context.AfterFunc(c.Context, f)
+	return func() bool { c.waiting.Add(-1); return stop() }
 }
 
 func TestBuffer(t *testing.T) {
@@ -652,7 +697,7 @@ rules:
 	}
 	for _, want := range []string{
 		`max_inflight="ten": want a number from 0 to 1048576`, "prot: there is no such setting; did you mean port?",
-		`secret "webhook-secret":`, "faas-cli secret create webhook-secret", policy + ":4: methods.hook: preset says how the sender signs",
+		`secret "webhook-secret":`, "faas-cli secret create webhook-secret", policy + ":4: methods.hook.preset: says how the sender signs",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got\n%v\nwant %q in it", err, want)
@@ -785,21 +830,18 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b strings.Builder
-	if _, err := report.WriteTo(&b); err != nil {
-		t.Fatal(err)
-	}
+	text := report.String()
 	for _, want := range []string{
 		`(?m)^/ +ci \(bearer\) +api-key +me +– +2099-01-01T00:00:00Z$`, `(?m)^/ +ci \(bearer\) +api-key +short +– +never$`,
 		`(?m)^/both +and hook \(hmac\) +webhook-secret +line-1 `, `(?m)^GET /open +everybody `, `(?m)^/admin +requires subject me, requires scopes admin`,
 		`warning: method "ci": secret "api-key", short: is shorter than 16`, `warning: method "idle" is in no rule`, `warning: rule "GET /open" is public`,
 		`warning: rule "/admin" requires the scopes admin, and no credential of "ci" has them`,
 	} {
-		if !regexp.MustCompile(want).MatchString(b.String()) {
-			t.Errorf("got\n%s\nwant %s", &b, want)
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("got\n%s\nwant %s", text, want)
 		}
 	}
-	if strings.Contains(b.String(), "CANARY") {
+	if strings.Contains(text, "CANARY") {
 		t.Error("a key stands in the report")
 	}
 
@@ -811,9 +853,8 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Reset()
-	if _, err := report.WriteTo(&b); err != nil || !strings.Contains(b.String(), "api-key") || !strings.Contains(b.String(), "not read") {
-		t.Errorf("without secrets: got %v and\n%s", err, &b)
+	if text := report.String(); !strings.Contains(text, "api-key") || !strings.Contains(text, "not read") {
+		t.Errorf("without secrets: got\n%s", text)
 	}
 }
 
@@ -830,8 +871,12 @@ rules:
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := secrets(t, map[string]string{"api-key": key, "webhook-secret": "0123456789abcdef"}, Settings{"auth_config": policy})
-	list, err := Examples(s, "http://127.0.0.1:8080", func(string) string { return key })
+	s := secrets(t, map[string]string{"api-key": key, "webhook-secret": "0123456789abcdef"}, Settings{"auth_config": policy, "mode": "inproc"})
+	try, err := NewTryOut(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := try.Examples("http://127.0.0.1:8080", func(string) string { return key })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -850,21 +895,42 @@ rules:
 	if want := "[GET /users/x by ci POST /hook by hook POST /both by ci+hook]"; fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
-	needs, err := Needs(s)
-	if err != nil || fmt.Sprint(needs) != "[{bearer [api-key]} {hmac [webhook-secret]}]" {
-		t.Errorf("got %v and %v", needs, err)
+	if got := fmt.Sprint(try.Secrets()); got != "[api-key webhook-secret]" {
+		t.Errorf("got %s", got)
+	}
+	for name, wantCredential := range map[string]bool{"api-key": true, "webhook-secret": false} {
+		if content, credential, err := try.NewSecret(name, "dev", time.Now()); err != nil || content == "" || (credential != "") != wantCredential {
+			t.Errorf("%s: got %q, %q and %v", name, content, credential, err)
+		}
+	}
+	if _, _, err := try.NewSecret("other", "dev", time.Now()); err == nil {
+		t.Error("a secret was made that nobody needs")
 	}
 }
 
-// TestKindsAreComplete holds each method to what the rest counts on.
-func TestKindsAreComplete(t *testing.T) {
-	for name, kind := range methods {
-		s := kind.section()
-		if _, ok := s.(presenter); !ok {
-			t.Errorf("%s has no example", name)
+// TestCheckWithoutSecretsSeesWhatTheStartRefuses: it is what images are built
+// with.
+func TestCheckWithoutSecretsSeesWhatTheStartRefuses(t *testing.T) {
+	both := filepath.Join(t.TempDir(), "auth.yml")
+	if err := os.WriteFile(both, []byte("methods: {a: {type: bearer}, b: {type: basic}}\nrules: [{match: /, all: [a, b]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]Settings{
+		"our header":                  {"auth": "hmac", "auth_hmac_header": "X-Auth-Subject"},
+		"our header, for keys":        {"auth": "bearer", "auth_bearer_header": "x_auth_subject"},
+		"two that read Authorization": {"auth_config": both},
+		"a broken scheme":             {"auth": "hmac", "auth_hmac_alg": "hmac-sha256"},
+	} {
+		_, err := Check(Options{Settings: s, Handler: http.HandlerFunc(ok)}, true)
+		if err == nil {
+			t.Errorf("%s: is taken", name)
 		}
-		if got := kinds()[name](); fmt.Sprintf("%T", got) != fmt.Sprintf("%T", s) {
-			t.Errorf("%s: got a %T", name, got)
+	}
+	s := Settings{"auth": "hmac", "auth_hmac_alg": "hmac-sha256", "auth_hmac_time_header": "X-Time"}
+	_, err := Check(Options{Settings: s, Handler: http.HandlerFunc(ok)}, true)
+	for _, want := range []string{"auth_hmac_sig: want exactly one of header, json and query", "auth_hmac_time: is not covered by the signature"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 }

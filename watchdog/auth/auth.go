@@ -31,7 +31,8 @@ type Method interface {
 
 	// Authenticate reports who sent r. It returns ErrNoCredential if r holds
 	// nothing of its kind, a *Denied if what r holds is not good, and any
-	// other error if it could not tell. It does not change r.
+	// other error if it could not tell. It neither changes r nor keeps it: r
+	// is used again for other requests.
 	Authenticate(r *Request) (Identity, error)
 
 	// Challenge says how a caller authenticates: the value of a
@@ -39,8 +40,9 @@ type Method interface {
 	// objected to, NoCredential if nothing was presented.
 	Challenge(realm string, why Reason) string
 
-	// Headers are the canonical names of the request headers that it reads.
-	// A request that has two lines of one is refused before it is asked.
+	// Headers are the canonical names of all request headers by which it
+	// decides. A request that has two lines of one is refused before it is
+	// asked.
 	Headers() []string
 }
 
@@ -54,19 +56,17 @@ type Stripper interface {
 }
 
 // A Keeper is a Method that holds credentials of its own, which can be listed
-// and judged before any request comes.
-type Keeper interface {
-	// Credentials lists what is kept, in the order of the secret's lines.
-	Credentials() []Credential
+// before any request comes, in the order of the secret's lines.
+type Keeper interface{ Credentials() []Credential }
 
-	// Warnings says what is weak about it. It never holds a secret.
-	Warnings() []string
-}
+// A Warner is a Method that can say what is weak about it. It never says a
+// secret.
+type Warner interface{ Warnings() []string }
 
 // A Credential is one that a method keeps, without what is secret of it.
 type Credential struct {
 	Secret  string // the name of the secret
-	Key     string // which entry of it
+	Entry   string // which of its entries: a name, or "line-N"
 	Scopes  []string
 	Expires time.Time // zero: does not expire
 }
@@ -96,7 +96,7 @@ func (d *Denied) Unwrap() error { return d.Err }
 // closed: it labels metrics and audit events, and is never shown to the caller.
 type Reason string
 
-// Every reason there is. The status that answers each is in [Reason.Status].
+// Every reason there is.
 const (
 	Admitted Reason = "admitted"
 	Public   Reason = "public" // the rule asks for no credential
@@ -107,51 +107,65 @@ const (
 	Expired      Reason = "expired"       // it was good until its time
 	BadSignature Reason = "bad_signature" // no key makes this signature
 	Stale        Reason = "stale"         // signed too long ago, or in the future
-	Replayed     Reason = "replayed"      // seen before
 
 	NoRule    Reason = "no_rule"   // the policy does not name such requests
 	Forbidden Reason = "forbidden" // known, but may not
 
-	TwoReadings   Reason = "two_readings"   // parsers differ on what the path means
-	TwoCredential Reason = "two_credential" // a header came twice, or a credential in two places
-	BadBody       Reason = "bad_body"       // the body could not be read
-	BadMethod     Reason = "bad_method"     // CONNECT and TRACE are for proxies
-	BodyTimeout   Reason = "body_timeout"   // the body did not arrive in time
-	BodyTooLarge  Reason = "body_too_large" // more than may be buffered
+	TwoReadings    Reason = "two_readings"    // parsers differ on what the path means
+	TwoCredentials Reason = "two_credentials" // a header came twice, or a credential in two places
+	BadBody        Reason = "bad_body"        // the body could not be read
+	BadMethod      Reason = "bad_method"      // CONNECT and TRACE are for proxies
+	BodyTimeout    Reason = "body_timeout"    // the body did not arrive in time
+	BodyTooLarge   Reason = "body_too_large"  // more than may be buffered
 
 	Throttled   Reason = "throttled"    // too many failures, or too much hashing
 	BuffersFull Reason = "buffers_full" // all requests together buffer as much as they may
 	Unavailable Reason = "unavailable"  // a method could not tell
 )
 
-// Reasons lists every reason there is, for those who label by it.
-func Reasons() []Reason {
-	return []Reason{
-		Admitted, Public, NoCredential, Malformed, Unknown, Expired, BadSignature, Stale, Replayed, NoRule, Forbidden,
-		TwoReadings, TwoCredential, BadBody, BadMethod, BodyTimeout, BodyTooLarge, Throttled, BuffersFull, Unavailable,
-	}
+// reasons are all there are, in the order of the tables, with the statuses
+// that answer them.
+var reasons = []struct {
+	reason Reason
+	status int
+}{
+	{Admitted, http.StatusOK},
+	{Public, http.StatusOK},
+	{NoCredential, http.StatusUnauthorized},
+	{Malformed, http.StatusUnauthorized},
+	{Unknown, http.StatusUnauthorized},
+	{Expired, http.StatusUnauthorized},
+	{BadSignature, http.StatusUnauthorized},
+	{Stale, http.StatusUnauthorized},
+	{NoRule, http.StatusForbidden},
+	{Forbidden, http.StatusForbidden},
+	{TwoReadings, http.StatusBadRequest},
+	{TwoCredentials, http.StatusBadRequest},
+	{BadBody, http.StatusBadRequest},
+	{BadMethod, http.StatusMethodNotAllowed},
+	{BodyTimeout, http.StatusRequestTimeout},
+	{BodyTooLarge, http.StatusRequestEntityTooLarge},
+	{Throttled, http.StatusTooManyRequests},
+	{BuffersFull, http.StatusServiceUnavailable},
+	{Unavailable, http.StatusServiceUnavailable},
 }
 
-// Status is the HTTP status that answers a request for this reason. It is 200
-// for the two that admit and 503 for a reason that is not in the vocabulary.
+// Reasons lists every reason there is, for those who label by it.
+func Reasons() []Reason {
+	list := make([]Reason, len(reasons))
+	for i, r := range reasons {
+		list[i] = r.reason
+	}
+	return list
+}
+
+// Status is the HTTP status that answers a request for this reason: 200 for
+// the two that admit, and 503 for one that is not in the vocabulary.
 func (r Reason) Status() int {
-	switch r {
-	case Admitted, Public:
-		return http.StatusOK
-	case NoCredential, Malformed, Unknown, Expired, BadSignature, Stale, Replayed:
-		return http.StatusUnauthorized
-	case NoRule, Forbidden:
-		return http.StatusForbidden
-	case TwoReadings, TwoCredential, BadBody:
-		return http.StatusBadRequest
-	case BadMethod:
-		return http.StatusMethodNotAllowed
-	case BodyTimeout:
-		return http.StatusRequestTimeout
-	case BodyTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case Throttled:
-		return http.StatusTooManyRequests
+	for _, known := range reasons {
+		if known.reason == r {
+			return known.status
+		}
 	}
 	return http.StatusServiceUnavailable
 }
@@ -160,8 +174,13 @@ func (r Reason) Status() int {
 // methods would say of it.
 func (r Reason) final() bool {
 	switch r.Status() {
-	case http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return r == BuffersFull
+	case http.StatusUnauthorized, http.StatusTooManyRequests:
+		return false
+	case http.StatusServiceUnavailable:
+		return r == BuffersFull // part of the body is gone
 	}
 	return true
 }
+
+// wrong reports whether a credential was presented that is not good.
+func (r Reason) wrong() bool { return r.Status() == http.StatusUnauthorized && r != NoCredential }

@@ -42,59 +42,59 @@ func NewBuffers(perBody, total int64) *Buffers {
 	return &Buffers{perBody: perBody, room: limit.NewWeighted(total, time.Second, maxWaiting)}
 }
 
-// A Body is a request body that was read whole.
-type Body struct {
-	Bytes   []byte
+// A body is a request's that was read whole.
+type body struct {
+	bytes   []byte
 	held    int64
 	buffers *Buffers
 }
 
-// Release gives back the room. Nothing may use the bytes afterwards.
-func (b Body) Release() {
+// release gives back the room. Nothing may use the bytes afterwards.
+func (b body) release() {
 	if b.held > 0 {
 		b.buffers.room.Release(b.held)
 	}
 }
 
-// Read reads a body of the given length, -1 if it is not known. Its error is a
-// *[Denied]: BodyTooLarge, BuffersFull if there was no room for a second,
+// readAll reads a body of the given length, -1 if it is not known. Its error
+// is a *[Denied]: BodyTooLarge, BuffersFull if there was no room for a second,
 // BodyTimeout, or BadBody.
-func (b *Buffers) Read(ctx context.Context, r io.Reader, length int64) (Body, error) {
+func (b *Buffers) readAll(ctx context.Context, r io.Reader, length int64) (body, error) {
 	if length > b.perBody {
-		return Body{}, errTooLarge
+		return body{}, errTooLarge
 	}
 	// One byte more than is expected, so that reading it finds the end.
-	limit := b.perBody + 1
+	most := b.perBody + 1
 	if length >= 0 {
-		limit = length + 1
+		most = length + 1
 	}
-	body := Body{buffers: b}
+	whole := body{buffers: b}
 	for {
-		if int64(len(body.Bytes)) == int64(cap(body.Bytes)) {
-			if err := body.grow(ctx, limit); err != nil {
-				body.Release()
-				return Body{}, err
+		if int64(len(whole.bytes)) == int64(cap(whole.bytes)) {
+			if err := whole.grow(ctx, most); err != nil {
+				whole.release()
+				return body{}, err
 			}
 		}
-		n, err := r.Read(body.Bytes[len(body.Bytes):cap(body.Bytes)])
-		body.Bytes = body.Bytes[:len(body.Bytes)+n]
+		n, err := r.Read(whole.bytes[len(whole.bytes):cap(whole.bytes)])
+		whole.bytes = whole.bytes[:len(whole.bytes)+n]
 		switch {
-		case int64(len(body.Bytes)) > b.perBody:
-			body.Release()
-			return Body{}, errTooLarge
+		case int64(len(whole.bytes)) > b.perBody:
+			whole.release()
+			return body{}, errTooLarge
 		case errors.Is(err, io.EOF):
-			return body, nil
+			return whole, nil
 		case err != nil:
-			body.Release()
-			return Body{}, &Denied{Reason: bodyReason(err), Err: err}
+			whole.release()
+			return body{}, &Denied{Reason: bodyReason(err), Err: err}
 		}
 	}
 }
 
 // read reads the body of r, within timeout if that is not 0.
-func (b *Buffers) read(w http.ResponseWriter, r *http.Request, timeout time.Duration) (Body, error) {
+func (b *Buffers) read(w http.ResponseWriter, r *http.Request, timeout time.Duration) (body, error) {
 	if r.Body == nil || r.Body == http.NoBody {
-		return Body{}, nil
+		return body{}, nil
 	}
 	if w != nil && timeout > 0 {
 		// A writer without deadlines, as in tests, has no slow callers.
@@ -103,22 +103,22 @@ func (b *Buffers) read(w http.ResponseWriter, r *http.Request, timeout time.Dura
 			defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 		}
 	}
-	return b.Read(r.Context(), r.Body, r.ContentLength)
+	return b.readAll(r.Context(), r.Body, r.ContentLength)
 }
 
 // Buffer reads the body of r and puts it in the place of the stream, unless a
 // gate has done so already. Call release when r has been served. The error is
-// as from [Buffers.Read].
+// a *[Denied].
 func (b *Buffers) Buffer(w http.ResponseWriter, r *http.Request, timeout time.Duration) (release func(), err error) {
 	if _, done := r.Body.(bufferedBody); done {
 		return func() {}, nil
 	}
-	body, err := b.read(w, r, timeout)
+	whole, err := b.read(w, r, timeout)
 	if err != nil {
 		return nil, err
 	}
-	body.handOn(r)
-	return body.Release, nil
+	whole.handOn(r)
+	return whole.release, nil
 }
 
 // bufferedBody is a request body that was read whole.
@@ -127,12 +127,12 @@ type bufferedBody struct{ *bytes.Reader }
 func (bufferedBody) Close() error { return nil }
 
 // handOn gives the body to a request, with its exact length.
-func (b Body) handOn(to *http.Request) {
-	to.Body = bufferedBody{bytes.NewReader(b.Bytes)}
-	to.ContentLength = int64(len(b.Bytes))
+func (b body) handOn(to *http.Request) {
+	to.Body = bufferedBody{bytes.NewReader(b.bytes)}
+	to.ContentLength = int64(len(b.bytes))
 	if to.TransferEncoding != nil {
 		to.TransferEncoding = nil
-		to.Header.Set("Content-Length", strconv.Itoa(len(b.Bytes)))
+		to.Header.Set("Content-Length", strconv.Itoa(len(b.bytes)))
 	}
 }
 
@@ -146,13 +146,13 @@ func bodyReason(err error) Reason {
 	return BadBody
 }
 
-func (b *Body) grow(ctx context.Context, limit int64) error {
-	size := min(max(int64(cap(b.Bytes))*8, firstChunk), limit)
+func (b *body) grow(ctx context.Context, most int64) error {
+	size := min(max(int64(cap(b.bytes))*8, firstChunk), most)
 	if b.buffers.room == nil || !b.buffers.room.Acquire(ctx, size-b.held) {
 		return &Denied{Reason: BuffersFull, RetryAfter: time.Second}
 	}
-	bigger := make([]byte, len(b.Bytes), size)
-	copy(bigger, b.Bytes)
-	b.Bytes, b.held = bigger, size
+	bigger := make([]byte, len(b.bytes), size)
+	copy(bigger, b.bytes)
+	b.bytes, b.held = bigger, size
 	return nil
 }

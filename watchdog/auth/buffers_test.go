@@ -47,14 +47,14 @@ func TestBuffersRead(t *testing.T) {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				b := NewBuffers(most, 2*most)
 				content := bytes.Repeat([]byte("x"), tt.size)
-				body, err := b.Read(t.Context(), wrap(bytes.NewReader(content)), tt.length)
+				body, err := b.readAll(t.Context(), wrap(bytes.NewReader(content)), tt.length)
 				if got := reasonOf(err); got != tt.want {
 					t.Fatalf("got %v, want %q", err, tt.want)
 				}
-				if tt.want == "" && !bytes.Equal(body.Bytes, content) {
-					t.Errorf("got %d bytes, want %d", len(body.Bytes), tt.size)
+				if tt.want == "" && !bytes.Equal(body.bytes, content) {
+					t.Errorf("got %d bytes, want %d", len(body.bytes), tt.size)
 				}
-				body.Release()
+				body.release()
 				if !b.room.Acquire(t.Context(), 2*most) {
 					t.Error("not all room was given back")
 				}
@@ -68,14 +68,14 @@ func TestBuffersRead(t *testing.T) {
 func TestBuffersReadNoMoreThanTheBound(t *testing.T) {
 	const most = 1 << 20
 	r := &counting{r: strings.NewReader(strings.Repeat("x", 100<<20))}
-	if _, err := NewBuffers(most, 4*most).Read(t.Context(), r, -1); reasonOf(err) != BodyTooLarge {
+	if _, err := NewBuffers(most, 4*most).readAll(t.Context(), r, -1); reasonOf(err) != BodyTooLarge {
 		t.Fatalf("got %v", err)
 	}
 	if r.n > most+1 {
 		t.Errorf("read %d bytes, want at most %d", r.n, most+1)
 	}
 	r = &counting{r: strings.NewReader("x")}
-	if _, err := NewBuffers(most, 4*most).Read(t.Context(), r, most+1); reasonOf(err) != BodyTooLarge || r.n > 0 {
+	if _, err := NewBuffers(most, 4*most).readAll(t.Context(), r, most+1); reasonOf(err) != BodyTooLarge || r.n > 0 {
 		t.Errorf("got %v after %d bytes, want a refusal before any", err, r.n)
 	}
 }
@@ -100,13 +100,13 @@ func TestBuffersErrors(t *testing.T) {
 		{io.ErrUnexpectedEOF, BadBody},
 		{os.ErrDeadlineExceeded, BodyTimeout},
 	} {
-		_, err := NewBuffers(10, 20).Read(t.Context(), iotest.ErrReader(tt.err), -1)
+		_, err := NewBuffers(10, 20).readAll(t.Context(), iotest.ErrReader(tt.err), -1)
 		if got := reasonOf(err); got != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("%v: got %v, want %q", tt.err, err, tt.want)
 		}
 	}
 	var none Buffers
-	if _, err := none.Read(t.Context(), strings.NewReader(""), -1); reasonOf(err) != BuffersFull && reasonOf(err) != BodyTooLarge {
+	if _, err := none.readAll(t.Context(), strings.NewReader(""), -1); reasonOf(err) != BuffersFull && reasonOf(err) != BodyTooLarge {
 		t.Errorf("the zero value: got %v, want no room", err)
 	}
 }
@@ -116,39 +116,39 @@ func TestBuffersErrors(t *testing.T) {
 func TestBuffersTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBuffers(1000, 1500)
-		first, err := b.Read(t.Context(), strings.NewReader(strings.Repeat("x", 900)), 900)
+		first, err := b.readAll(t.Context(), strings.NewReader(strings.Repeat("x", 900)), 900)
 		if err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		_, err = b.Read(t.Context(), strings.NewReader(strings.Repeat("y", 900)), 900)
+		_, err = b.readAll(t.Context(), strings.NewReader(strings.Repeat("y", 900)), 900)
 		if reasonOf(err) != BuffersFull || time.Since(start) != time.Second {
 			t.Errorf("got %v after %v, want %q after a second", err, time.Since(start), BuffersFull)
 		}
 
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			second, err := b.Read(t.Context(), strings.NewReader(strings.Repeat("y", 900)), 900)
+			second, err := b.readAll(t.Context(), strings.NewReader(strings.Repeat("y", 900)), 900)
 			if err != nil {
 				t.Errorf("with room in time: %v", err)
 			}
-			second.Release()
+			second.release()
 		})
 		time.Sleep(500 * time.Millisecond)
-		first.Release()
+		first.release()
 		wg.Wait()
 
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		third, err := b.Read(t.Context(), strings.NewReader(strings.Repeat("x", 900)), 900)
+		third, err := b.readAll(t.Context(), strings.NewReader(strings.Repeat("x", 900)), 900)
 		if err != nil {
 			t.Fatal(err)
 		}
 		start = time.Now()
-		if _, err := b.Read(gone, strings.NewReader(strings.Repeat("y", 900)), 900); reasonOf(err) != BuffersFull || time.Since(start) != 0 {
+		if _, err := b.readAll(gone, strings.NewReader(strings.Repeat("y", 900)), 900); reasonOf(err) != BuffersFull || time.Since(start) != 0 {
 			t.Errorf("a caller who has left: got %v after %v", err, time.Since(start))
 		}
-		third.Release()
+		third.release()
 	})
 }
 
@@ -158,8 +158,8 @@ func TestBuffersHoldWhatHasCome(t *testing.T) {
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		body, err := b.Read(context.Background(), pr, 1<<20)
-		body.Release()
+		body, err := b.readAll(context.Background(), pr, 1<<20)
+		body.release()
 		done <- err
 	}()
 	if _, err := pw.Write([]byte("a little")); err != nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"auth-watchdog/watchdog/internal/reply"
 )
 
 // Options of a [Gate]. The zero value is usable.
@@ -25,9 +27,9 @@ type Options struct {
 	// bound.
 	BodyTimeout time.Duration
 
-	// KeepCredentials leaves the credential on the request that the handler
+	// ForwardCredentials leaves the credential on the request that the handler
 	// sees.
-	KeepCredentials bool
+	ForwardCredentials bool
 
 	// Throttle, if set, is told of each request that brought a wrong
 	// credential, and says how long its sender has to wait before it is told
@@ -65,9 +67,6 @@ func NewGate(p *Policy, o Options) *Gate {
 // one.
 func (g *Gate) Swap(p *Policy) { g.policy.Store(p) }
 
-// Policy returns the policy in force, nil if there is none.
-func (g *Gate) Policy() *Policy { return g.policy.Load() }
-
 var noPolicy Policy
 
 // Wrap returns a handler that passes on to next what the policy admits and
@@ -79,6 +78,7 @@ var noPolicy Policy
 // credential does.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := time.Now()
 		policy := g.policy.Load() // once: one request, one policy
 		if policy == nil {
 			policy = &noPolicy
@@ -95,6 +95,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 				d.Reason, d.RetryAfter = Throttled, wait
 			}
 		}
+		d.Took = time.Since(begun)
 		if g.options.Report != nil {
 			g.options.Report(r, d)
 		}
@@ -105,9 +106,6 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		g.pass(w, req, d, next)
 	})
 }
-
-// wrong reports whether a credential was presented that is not good.
-func (r Reason) wrong() bool { return r.Status() == http.StatusUnauthorized && r != NoCredential }
 
 func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.Handler) {
 	ctx := req.Context()
@@ -134,8 +132,8 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.H
 		out.Header.Del("Http2-Settings")
 	}
 	req.handOn(out)
-	if !g.options.KeepCredentials {
-		for _, m := range d.Rule.methods() { // a public rule keeps what it got
+	if !g.options.ForwardCredentials {
+		for _, m := range d.Rule.Methods() { // a public rule keeps what it got
 			if s, ok := m.(Stripper); ok {
 				s.Strip(out)
 			}
@@ -165,7 +163,7 @@ func (g *Gate) request(w http.ResponseWriter, r *http.Request) *Request {
 }
 
 func (g *Gate) done(req *Request) {
-	req.body.Release()
+	req.body.release()
 	*req = Request{}
 	g.pool.Put(req)
 }
@@ -178,46 +176,35 @@ func refuse(w http.ResponseWriter, realm string, d Decision) {
 	Refuse(w, &Denied{Reason: d.Reason, RetryAfter: d.RetryAfter})
 }
 
-// Refuse answers a request that may not pass. It says what the standards ask
-// for and nothing else: the reason is for the log. A challenge must be set
-// already.
-func Refuse(w http.ResponseWriter, d *Denied) {
-	status := d.Reason.Status()
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff")
-	switch status {
+// Refuse answers a request for the reason in err, or as Unavailable if err has
+// none. It says what the standards ask for and nothing else: the reason is for
+// the log. A challenge must be set already.
+func Refuse(w http.ResponseWriter, err error) {
+	denied := &Denied{Reason: Unavailable}
+	_ = errors.As(err, &denied)
+	wait := time.Duration(0)
+	switch denied.Reason.Status() {
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
+		w.Header().Set("Allow", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT")
 	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
-		h.Set("Connection", "close") // the rest of the body is not worth reading
+		w.Header().Set("Connection", "close") // the rest of the body is not worth reading
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		seconds := max(1, int((d.RetryAfter+time.Second-1)/time.Second))
-		h.Set("Retry-After", strconv.Itoa(seconds))
-		// For OpenFaaS' queue worker, which tries again what failed inside.
-		h.Set("X-Openfaas-Internal", "auth-watchdog")
+		wait = max(time.Second, denied.RetryAfter)
 	}
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(http.StatusText(status) + "\n"))
+	reply.Write(w, denied.Reason.Status(), wait)
 }
 
 // challenges returns a line for each way in, those of one wording once.
 func challenges(realm string, d Decision) []string {
 	var lines []string
-	for _, m := range d.Rule.methods() {
+	for _, m := range d.Rule.Methods() {
 		why := NoCredential
 		for _, o := range d.Objections {
 			if o.Method == m {
 				why = o.reason()
 			}
 		}
-		line := m.Challenge(realm, why)
-		seen := false
-		for _, l := range lines {
-			seen = seen || l == line
-		}
-		if !seen {
+		if line := m.Challenge(realm, why); !slices.Contains(lines, line) {
 			lines = append(lines, line)
 		}
 	}

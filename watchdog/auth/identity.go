@@ -16,9 +16,9 @@ type Identity struct {
 	Scopes  []string  // what the credential allows
 	Expires time.Time // zero: does not expire
 
-	// Secret and Key name the credential that was presented, for those who
-	// rotate it: the secret's file, and the entry in it.
-	Secret, Key string
+	// Secret and Entry name the credential that was presented, as in
+	// [Credential], for those who rotate it.
+	Secret, Entry string
 }
 
 // The headers that tell the function who called. The gate removes them, in

@@ -32,7 +32,7 @@ func TestOutcomes(t *testing.T) {
 		{name: "could not tell counts before wrong", accept: []*stub{denies("a", Unknown), away()}, want: Unavailable, method: "away", asked: []int{1, 1}},
 		{name: "a bound counts before wrong", accept: []*stub{denies("a", Unknown), denies("b", Throttled)}, want: Throttled, method: "b", asked: []int{1, 1}},
 		{name: "could not tell counts before a bound", accept: []*stub{denies("a", Throttled), away()}, want: Unavailable, method: "away", asked: []int{1, 1}},
-		{name: "two credentials end it", accept: []*stub{denies("a", TwoCredential), admits("b")}, want: TwoCredential, method: "a", asked: []int{1, 0}},
+		{name: "two credentials end it", accept: []*stub{denies("a", TwoCredentials), admits("b")}, want: TwoCredentials, method: "a", asked: []int{1, 0}},
 		{name: "a body too large ends it", accept: []*stub{denies("a", BodyTooLarge), admits("b")}, want: BodyTooLarge, method: "a", asked: []int{1, 0}},
 		{name: "a body that has been read in part ends it", accept: []*stub{denies("a", BuffersFull), admits("b")}, want: BuffersFull, method: "a", asked: []int{1, 0}},
 		{name: "a made-up reason does not admit", accept: []*stub{denies("a", "fine")}, want: "fine", method: "a", asked: []int{1}},
@@ -223,10 +223,10 @@ func TestDuplicateHeaders(t *testing.T) {
 		want               Reason
 	}{
 		{"one", "/", "X-Api-Key", 1, Admitted},
-		{"two of what a method reads", "/", "X-Api-Key", 2, TwoCredential},
+		{"two of what a method reads", "/", "X-Api-Key", 2, TwoCredentials},
 		{"two of what no method reads", "/", "X-Other", 2, Admitted},
-		{"two Authorization", "/", "Authorization", 2, TwoCredential},
-		{"two Authorization on a public rule", "/public", "Authorization", 2, TwoCredential},
+		{"two Authorization", "/", "Authorization", 2, TwoCredentials},
+		{"two Authorization on a public rule", "/public", "Authorization", 2, TwoCredentials},
 		{"two keys on a public rule", "/public", "X-Api-Key", 2, Public},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

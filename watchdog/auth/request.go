@@ -1,8 +1,10 @@
 package auth
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -16,7 +18,7 @@ type Request struct {
 	timeout time.Duration
 
 	read    bool // the body was asked for
-	body    Body
+	body    body
 	bodyErr error
 
 	asked    http.Request // what the mux of the rules is asked
@@ -30,6 +32,44 @@ func NewRequest(r *http.Request, buffers *Buffers) *Request {
 	return &Request{Request: r, buffers: buffers}
 }
 
+// Credentials returns what stands behind the scheme in Authorization (RFC 9110
+// §11.4), of which case does not matter. It is false if there is no
+// Authorization, or one of another scheme.
+func (r *Request) Credentials(scheme string) (string, bool) {
+	values := r.Header["Authorization"]
+	if len(values) == 0 {
+		return "", false
+	}
+	found, rest, _ := strings.Cut(values[0], " ")
+	return strings.Trim(rest, " "), strings.EqualFold(found, scheme)
+}
+
+// Parameter returns the value of a query parameter that may come once. Its
+// error, for one that comes more often or a query that parsers read in
+// different ways, is a *[Denied].
+func (r *Request) Parameter(name string) (value string, found bool, err error) {
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		n, v, _ := strings.Cut(pair, "=")
+		n, errName := url.QueryUnescape(n)
+		v, errValue := url.QueryUnescape(v)
+		switch {
+		case errName != nil, errValue != nil, strings.Contains(pair, ";"):
+			return "", false, errQuery
+		case n != name:
+			continue
+		case found:
+			return "", false, errParameterTwice
+		}
+		value, found = v, true
+	}
+	return value, found, nil
+}
+
+var (
+	errQuery          = &Denied{Reason: TwoReadings, Err: errors.New("a query that does not parse")}
+	errParameterTwice = &Denied{Reason: TwoCredentials, Err: errors.New("twice in the query")}
+)
+
 // ReadBody returns the body of the request, whole. Read only what is needed: a
 // method asks for it after it has found a credential of its kind in the
 // headers. All methods of a request share one reading.
@@ -38,13 +78,9 @@ func NewRequest(r *http.Request, buffers *Buffers) *Request {
 func (r *Request) ReadBody() ([]byte, error) {
 	if !r.read {
 		r.read = true
-		r.body, r.bodyErr = r.readBody()
+		r.body, r.bodyErr = r.buffers.read(r.writer, r.Request, r.timeout)
 	}
-	return r.body.Bytes, r.bodyErr
-}
-
-func (r *Request) readBody() (Body, error) {
-	return r.buffers.read(r.writer, r.Request, r.timeout)
+	return r.body.bytes, r.bodyErr
 }
 
 // handOn gives the body that was read to the request that the function will

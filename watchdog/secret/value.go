@@ -54,15 +54,17 @@ func (v Value) Equal(b []byte) bool {
 	return subtle.ConstantTimeCompare(mine[:], theirs[:]) == 1 && !v.IsZero()
 }
 
-// Lines yields the lines of v that are not empty, with their numbers from 1.
-// Line endings, "\n" or "\r\n", are not part of them; everything else is.
+// Lines yields the lines of v that are neither blank nor a comment ("#" first,
+// white space apart), with their numbers from 1. Line endings, "\n" or "\r\n",
+// are not part of them; everything else is.
 func (v Value) Lines() iter.Seq2[int, Value] {
 	return func(yield func(int, Value) bool) {
 		n := 0
 		for line := range bytes.Lines(v.Reveal()) {
 			n++
 			line = cutLineEnding(line)
-			if len(line) > 0 && !yield(n, New(line)) {
+			text := bytes.TrimSpace(line)
+			if len(text) > 0 && text[0] != '#' && !yield(n, New(line)) {
 				return
 			}
 		}

@@ -85,6 +85,23 @@ func Test(t *testing.T, c Case) {
 		})
 	}
 
+	t.Run("duplicates", func(t *testing.T) {
+		policy, err := auth.Compile(auth.Rule{Match: "/", Accept: []auth.Method{c.Method}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range c.Method.Headers() {
+			if name != http.CanonicalHeaderKey(name) {
+				t.Errorf("the header %q is not canonical", name)
+			}
+			r := c.Admit("body")
+			r.Header[name] = append(r.Header[name], "one", "more")
+			if d := policy.Decide(auth.NewRequest(r, auth.NewBuffers(1<<20, 4<<20))); d.Reason != auth.TwoCredentials {
+				t.Errorf("two lines of %s: got %q, want %q", name, d.Reason, auth.TwoCredentials)
+			}
+		}
+	})
+
 	t.Run("challenges", func(t *testing.T) {
 		for _, why := range auth.Reasons() {
 			if got := c.Method.Challenge("the realm", why); !strings.Contains(got, `realm="`) || strings.ContainsAny(got, "\r\n") {
@@ -96,7 +113,10 @@ func Test(t *testing.T, c Case) {
 	t.Run("prints no secret", func(t *testing.T) {
 		c.silent(t, fmt.Sprintf("%v %+v %#v %s", c.Method, c.Method, c.Method, c.Method))
 		if k, ok := c.Method.(auth.Keeper); ok {
-			c.silent(t, fmt.Sprint(k.Credentials(), k.Warnings()))
+			c.silent(t, fmt.Sprint(k.Credentials()))
+		}
+		if w, ok := c.Method.(auth.Warner); ok {
+			c.silent(t, fmt.Sprint(w.Warnings()))
 		}
 	})
 

@@ -3,6 +3,7 @@
 package basic
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/setting"
-	"auth-watchdog/watchdog/secret"
 )
 
 // Config says which secret has the users, and what the browser asks for.
@@ -30,14 +30,10 @@ func (c *Config) Fields() []setting.Field {
 			Meaning: "the secret with one user a line: `name:hash [scopes=a,b] [expires=TIME]`; without it the pair `basic-auth-user` and `basic-auth-password`",
 		},
 		{
-			Name: "realm", Value: setting.Checked(&c.Realm, "text in ASCII", isRealm),
+			Name: "realm", Value: setting.Checked(&c.Realm, "text in ASCII", setting.IsPrintable),
 			Meaning: "what the browser says it wants the password for; the function's name if not set",
 		},
 	}
-}
-
-func isRealm(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
 // The names of OpenFaaS' own pair of secrets.
@@ -54,18 +50,36 @@ func (c *Config) Secrets() []string {
 	return []string{c.Secret}
 }
 
+// Headers are the request headers that the method reads.
+func (c *Config) Headers() []string { return []string{authorization} }
+
 // Check says what is wrong with the configuration, as far as can be told
 // without the secret.
-func (c *Config) Check() error { return nil }
+func (c *Config) Check() setting.Problems { return nil }
 
-// Present gives r a user's name and password as a caller would; show is what
-// stands for them, with ":" between if it is a file of users.
-func (c *Config) Present(r *http.Request, show func(string) string, _ func(string) secret.Value) (body string, err error) {
+// NewSecret makes the content of one of the method's secrets for a try-out,
+// for a user of the given name. Of a file of users it also returns what the
+// caller then presents, "name:password".
+func (c *Config) NewSecret(secretName, name string, expires time.Time) (file, credential string, err error) {
+	password := rand.Text()
+	switch {
+	case c.Secret != "":
+		file, err = NewLine(name, password, nil, expires)
+		return file, name + ":" + password, err
+	case secretName == PairUser:
+		return name, "", nil
+	}
+	return password, "", nil
+}
+
+// Present gives r a user's name and password as a caller would, of a
+// file of users with ":" between.
+func (c *Config) Present(r *http.Request, p setting.Presentation) (body string, err error) {
 	if c.Secret == "" {
-		r.SetBasicAuth(show(PairUser), show(PairPassword))
+		r.SetBasicAuth(p.Show(PairUser), p.Show(PairPassword))
 		return "", nil
 	}
-	name, password, _ := strings.Cut(show(c.Secret), ":")
+	name, password, _ := strings.Cut(p.Show(c.Secret), ":")
 	r.SetBasicAuth(name, password)
 	return "", nil
 }
@@ -96,7 +110,7 @@ var (
 // New returns the method of that name over users. memory may serve several
 // methods, and those that come after.
 func New(name string, c Config, users *Users, memory *Memory) *Method {
-	m := &Method{name: name, config: c, users: users, memory: memory, headers: []string{authorization}, now: time.Now}
+	m := &Method{name: name, config: c, users: users, memory: memory, headers: c.Headers(), now: time.Now}
 	for _, u := range users.order {
 		var d []hash
 		for i := range users.rounds {
@@ -131,15 +145,11 @@ var (
 
 // Authenticate implements [auth.Method].
 func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
-	values := r.Header[authorization]
-	if len(values) == 0 {
+	credentials, ok := r.Credentials("Basic")
+	if !ok {
 		return auth.Identity{}, auth.ErrNoCredential
 	}
-	scheme, rest, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Basic") {
-		return auth.Identity{}, auth.ErrNoCredential
-	}
-	name, password, ok := parse(strings.Trim(rest, " "))
+	name, password, ok := parse(credentials)
 	if !ok {
 		return auth.Identity{}, errMalformed
 	}
@@ -193,12 +203,12 @@ func (m *Method) verify(r *auth.Request, name string, password []byte) (auth.Ide
 			for _, h := range hashes { // all of them, whichever matches
 				good = h.matches(password) || good
 			}
-			return good
+			return good && user != nil
 		})
 		switch {
 		case outcome.busy:
 			return auth.Identity{}, m.denied(auth.Throttled, user, hashingWait)
-		case !outcome.good || user == nil:
+		case !outcome.good:
 			m.memory.accounts.Fail(counter)
 			return auth.Identity{}, m.denied(auth.Unknown, user, 0)
 		}
@@ -211,7 +221,7 @@ func (m *Method) verify(r *auth.Request, name string, password []byte) (auth.Ide
 	}
 	return auth.Identity{
 		Subject: user.name, Method: m.name, Scopes: user.Scopes, Expires: user.Expires,
-		Secret: m.users.secret, Key: user.name,
+		Secret: m.users.secret, Entry: user.name,
 	}, nil
 }
 
@@ -234,7 +244,7 @@ func (m *Method) decoysOf(name string) []hash {
 func (m *Method) Credentials() []auth.Credential {
 	list := make([]auth.Credential, len(m.users.order))
 	for i, u := range m.users.order {
-		list[i] = auth.Credential{Secret: m.users.secret, Key: u.name, Scopes: u.Scopes, Expires: u.Expires}
+		list[i] = auth.Credential{Secret: m.users.secret, Entry: u.name, Scopes: u.Scopes, Expires: u.Expires}
 	}
 	return list
 }

@@ -201,11 +201,11 @@ func TestUsersFile(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s with %q: got %q, want %q", tt.name, tt.password, got, tt.want)
 		}
-		if got == auth.Admitted && (!slices.Equal(id.Scopes, []string{"admin", "read"}) || id.Secret != "users" || id.Key != "alice") {
+		if got == auth.Admitted && (!slices.Equal(id.Scopes, []string{"admin", "read"}) || id.Secret != "users" || id.Entry != "alice") {
 			t.Errorf("%s: got %+v", tt.name, id)
 		}
 	}
-	if got := m.Credentials(); len(got) != 2 || got[0].Key != "alice" || got[1].Key != "bob" {
+	if got := m.Credentials(); len(got) != 2 || got[0].Entry != "alice" || got[1].Entry != "bob" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -446,7 +446,7 @@ func (s slow) matches(p []byte) bool {
 	<-s.end
 	return s.hash.matches(p)
 }
-func (s slow) memory() int64 { return HashingMemory / 2 }
+func (s slow) memory() int64 { return hashingMemory / 2 }
 
 func (slow) decoy() hash { return newPlain([]byte("never")) }
 
@@ -506,7 +506,7 @@ func TestHashingIsBounded(t *testing.T) {
 // TestHashingShare: however little memory a hash takes, no more run than half
 // of the processors can do.
 func TestHashingShare(t *testing.T) {
-	if got, want := HashingMemory/NewMemory().share, int64(max(1, runtime.GOMAXPROCS(0)/2)); got != want {
+	if got, want := hashingMemory/NewMemory().share, int64(max(1, runtime.GOMAXPROCS(0)/2)); got != want {
 		t.Errorf("got %d at a time, want %d", got, want)
 	}
 }
@@ -571,7 +571,7 @@ func TestVerifyEndsWithTheCaller(t *testing.T) {
 }
 
 func TestNewHash(t *testing.T) {
-	stored, err := NewHash("caf\u00e9 au\u00a0lait")
+	stored, err := newHash("caf\u00e9 au\u00a0lait")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -586,14 +586,14 @@ func TestNewHash(t *testing.T) {
 		t.Errorf("got the warnings %q", w)
 	}
 	for _, bad := range []string{"a\x00b", "a\nb", "\xff", strings.Repeat("x", longest+1)} {
-		if _, err := NewHash(bad); err == nil {
+		if _, err := newHash(bad); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}
 }
 
 func TestNewLine(t *testing.T) {
-	line, err := NewLine("alice", password, "read,write")
+	line, err := NewLine("alice", password, []string{"read", "write"}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -601,8 +601,8 @@ func TestNewLine(t *testing.T) {
 	if got != auth.Admitted || !slices.Equal(id.Scopes, []string{"read", "write"}) {
 		t.Errorf("got %q and %+v", got, id)
 	}
-	for _, bad := range [][2]string{{"", ""}, {"a b", ""}, {"a:b", ""}, {"alice", "a b"}, {"alice", "a,,b"}} {
-		if _, err := NewLine(bad[0], password, bad[1]); err == nil {
+	for _, bad := range [][]string{{""}, {"a b"}, {"a:b"}, {"#a"}, {"alice", "a b"}, {"alice", "a", "", "b"}} {
+		if _, err := NewLine(bad[0], password, bad[1:], time.Time{}); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}
@@ -642,12 +642,36 @@ func TestConfig(t *testing.T) {
 func TestPresent(t *testing.T) {
 	for _, c := range []Config{{}, {Secret: "users"}} {
 		r := httptest.NewRequest("GET", "/", nil)
-		_, err := c.Present(r, func(name string) string {
+		_, err := c.Present(r, setting.Presentation{Show: func(name string) string {
 			return map[string]string{"basic-auth-user": "u", "basic-auth-password": "p:w", "users": "u:p:w"}[name]
-		}, nil)
+		}})
 		if name, pass, ok := r.BasicAuth(); err != nil || !ok || name != "u" || pass != "p:w" {
 			t.Errorf("got %q and %q, %v", name, pass, err)
 		}
+	}
+}
+
+// TestNewSecret wants that what is made up for a try-out is good.
+func TestNewSecret(t *testing.T) {
+	pair := Config{}
+	name, _, err := pair.NewSecret(PairUser, "dev", time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass, credential, err := pair.NewSecret(PairPassword, "dev", time.Time{})
+	if err != nil || name != "dev" || credential != "" {
+		t.Fatalf("got %q, %q and %v", name, credential, err)
+	}
+	if _, err := Pair(name, pass); err != nil {
+		t.Error(err)
+	}
+	file, credential, err := (&Config{Secret: "users"}).NewSecret("users", "dev", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, pass, _ = strings.Cut(credential, ":")
+	if id, got := ask(mustNew(t, NewMemory(), file), request(name, pass)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
+		t.Errorf("got %q as %+v", got, id)
 	}
 }
 
@@ -674,7 +698,7 @@ func FuzzParse(f *testing.F) {
 // BenchmarkWrongPassword compares a known and an unknown user: the figures
 // must not tell which is which.
 func BenchmarkWrongPassword(b *testing.B) {
-	stored, err := NewHash(password)
+	stored, err := newHash(password)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func parseHash(s string) (hash, error) {
 // Bounds of what is taken from a file: a hash that costs more than these would
 // let whoever knows a user's name stop the process.
 const (
-	maxArgonMemory = HashingMemory >> 10 // KiB
+	maxArgonMemory = hashingMemory >> 10 // KiB
 	maxArgonTime   = 32
 	maxArgonLanes  = 16
 	maxBcryptCost  = 14
@@ -109,9 +109,9 @@ func (h argon2id) weakness() string {
 	return ""
 }
 
-// NewHash returns the argon2id hash of a password as it is stored, with a new
+// newHash returns the argon2id hash of a password as it is stored, with a new
 // salt and the parameters that OWASP recommends for 19 MiB.
-func NewHash(password string) (string, error) {
+func newHash(password string) (string, error) {
 	p := canonicalPassword(password)
 	if p == nil {
 		return "", errors.New("want a password in UTF-8 without control characters, of at most 1024 bytes")

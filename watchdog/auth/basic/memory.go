@@ -15,9 +15,9 @@ import (
 
 // Bounds of a [Memory].
 const (
-	// HashingMemory is what all hashing together may take at a time, in bytes.
+	// hashingMemory is what all hashing together may take at a time, in bytes.
 	// The garbage collector may hold as much again that is no longer used.
-	HashingMemory = 64 << 20
+	hashingMemory = 64 << 20
 
 	// maxHashing is how many requests may wait for their turn to hash, each
 	// for hashingWait; the others are told to come back.
@@ -75,9 +75,9 @@ type outcome struct {
 // NewMemory returns a Memory that remembers nothing yet.
 func NewMemory() *Memory {
 	m := &Memory{
-		hashing: limit.NewWeighted(HashingMemory, hashingWait, maxHashing),
+		hashing: limit.NewWeighted(hashingMemory, hashingWait, maxHashing),
 		// Half of the processors stay free for those who are known already.
-		share:    HashingMemory / int64(max(1, runtime.GOMAXPROCS(0)/2)),
+		share:    hashingMemory / int64(max(1, runtime.GOMAXPROCS(0)/2)),
 		accounts: limit.NewFailures(accountBurst, accountEvery, maxAccounts),
 		now:      time.Now,
 		verified: make(map[digest]*list.Element),

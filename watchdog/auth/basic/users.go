@@ -1,17 +1,16 @@
 package basic
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
 	"auth-watchdog/watchdog/internal/keyline"
-	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
 )
 
@@ -42,11 +41,7 @@ func ParseUsers(secretName string, file secret.Value) (*Users, error) {
 	u := newUsers(secretName)
 	var errs []error
 	for n, line := range file.Lines() {
-		text := bytes.TrimSpace(line.Reveal())
-		if len(text) == 0 || text[0] == '#' {
-			continue
-		}
-		if err := u.add(string(text)); err != nil {
+		if err := u.add(string(line.Reveal())); err != nil {
 			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
 		}
 	}
@@ -76,26 +71,19 @@ func (u *Users) Passwords(name string) int {
 }
 
 // NewLine makes the line of a new user, with an argon2id hash of the password.
-// scopes have commas between.
-func NewLine(name, password, scopes string) (string, error) {
+func NewLine(name, password string, scopes []string, expires time.Time) (string, error) {
 	canonical := canonicalName(name)
 	if canonical == "" || strings.ContainsFunc(canonical, unicode.IsSpace) {
 		return "", errors.New("name: want one in UTF-8 without spaces, colons and control characters, and without # at its beginning")
 	}
-	var options keyline.Options
-	if scopes != "" {
-		options.Scopes = strings.Split(scopes, ",")
-		for _, s := range options.Scopes {
-			if !setting.ValidName(s) {
-				return "", errors.New("scopes: want words of at most 64 letters, digits and . _ : - @, with commas between")
-			}
-		}
+	if err := keyline.CheckScopes(scopes); err != nil {
+		return "", err
 	}
-	stored, err := NewHash(password)
+	stored, err := newHash(password)
 	if err != nil {
 		return "", err
 	}
-	line := canonical + ":" + stored + options.String()
+	line := canonical + ":" + stored + keyline.Options{Scopes: scopes, Expires: expires}.String()
 	return line, newUsers("").add(line)
 }
 

@@ -28,7 +28,7 @@ type Config struct {
 func (c *Config) Fields() []setting.Field {
 	return []setting.Field{
 		{
-			Name: "secret", Default: "api-key", Value: setting.SecretName(&c.Secret),
+			Name: "secret", Default: defaultSecret, Value: setting.SecretName(&c.Secret),
 			Meaning: "the secret with one key a line: `[name] credential [scopes=a,b] [expires=TIME]`",
 		},
 		{
@@ -36,7 +36,7 @@ func (c *Config) Fields() []setting.Field {
 			Meaning: "where the key stands: `Authorization: Bearer KEY`, or any other header that holds the key alone",
 		},
 		{
-			Name: "query", Value: setting.Checked(&c.Query, "name of a query parameter", func(s string) bool { return all(s, unreserved) }),
+			Name: "query", Value: setting.Checked(&c.Query, "the name of a query parameter", func(s string) bool { return all(s, unreserved) }),
 			Meaning: "a query parameter that may hold the key instead; URLs end up in logs and histories, so only for callers that cannot send headers",
 		},
 	}
@@ -49,18 +49,24 @@ func unreserved(c byte) bool {
 // Secrets are the names of the secrets that the method needs.
 func (c *Config) Secrets() []string { return []string{c.Secret} }
 
+// Headers are the request headers that the method reads.
+func (c *Config) Headers() []string { return []string{c.Header} }
+
 // Check says what is wrong with the configuration, as far as can be told
 // without the secret.
-func (c *Config) Check() error {
-	if auth.IsIdentityHeader(c.Header) {
-		return fmt.Errorf("header: %s tells the function who called, and is ours to set", c.Header)
-	}
-	return nil
+func (c *Config) Check() setting.Problems { return nil }
+
+// NewSecret makes the content of the method's secret for a try-out, one line
+// under the given name, and the key that callers then present.
+func (c *Config) NewSecret(_, name string, expires time.Time) (file, credential string, err error) {
+	l := Line{Name: name, Key: NewKey(), Expires: expires}
+	file, err = l.Digested()
+	return file, l.Key, err
 }
 
-// Present gives r a key as a caller would; show is what stands for it.
-func (c *Config) Present(r *http.Request, show func(string) string, _ func(string) secret.Value) (body string, err error) {
-	key := show(c.Secret)
+// Present gives r a key as a caller would.
+func (c *Config) Present(r *http.Request, p setting.Presentation) (body string, err error) {
+	key := p.Show(c.Secret)
 	if c.Header == authorization {
 		key = "Bearer " + key
 	}
@@ -68,14 +74,16 @@ func (c *Config) Present(r *http.Request, show func(string) string, _ func(strin
 	return "", nil
 }
 
-const authorization = "Authorization"
+const (
+	authorization = "Authorization"
+	defaultSecret = "api-key"
+)
 
 // A Method recognises the keys of one secret.
 type Method struct {
 	name    string
 	config  Config
 	headers []string
-	valid   func(string) bool // the characters that a key can have in that header
 	keys    []key
 
 	// byDigest finds a key in a time that does not grow with their number. It
@@ -97,7 +105,7 @@ var (
 // has every line that is wrong.
 func New(name string, c Config, file secret.Value) (*Method, error) {
 	if c.Secret == "" {
-		c.Secret = "api-key"
+		c.Secret = defaultSecret
 	}
 	if c.Header == "" {
 		c.Header = authorization
@@ -112,7 +120,7 @@ func New(name string, c Config, file secret.Value) (*Method, error) {
 		return nil, err
 	}
 	m := &Method{
-		name: name, config: c, headers: []string{c.Header}, valid: valid, keys: keys,
+		name: name, config: c, headers: c.Headers(), keys: keys,
 		byDigest: make(map[[sha256.Size]byte]*key, len(keys)), now: time.Now,
 	}
 	_, _ = rand.Read(m.blind[:]) // never fails
@@ -139,8 +147,7 @@ func (m *Method) Headers() []string { return m.headers }
 var (
 	errMalformed = &auth.Denied{Reason: auth.Malformed}
 	errUnknown   = &auth.Denied{Reason: auth.Unknown}
-	errTwo       = &auth.Denied{Reason: auth.TwoCredential, Err: errors.New("in a header and in the query, or twice in the query")}
-	errQuery     = &auth.Denied{Reason: auth.TwoReadings, Err: errors.New("a query that does not parse")}
+	errTwo       = &auth.Denied{Reason: auth.TwoCredentials, Err: errors.New("in a header and in the query")}
 )
 
 // Authenticate implements [auth.Method].
@@ -162,7 +169,7 @@ func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 	}
 	return auth.Identity{
 		Subject: subject, Method: m.name, Scopes: k.Scopes, Expires: k.Expires,
-		Secret: m.config.Secret, Key: k.label(),
+		Secret: m.config.Secret, Entry: k.label(),
 	}, nil
 }
 
@@ -178,72 +185,33 @@ func digestOf(s string) [sha256.Size]byte {
 
 // token returns what r presents.
 func (m *Method) token(r *auth.Request) (string, error) {
-	fromHeader, err := m.fromHeader(r.Header)
-	if m.config.Query == "" || err != nil && err != auth.ErrNoCredential { //nolint:errorlint // both are our own values
-		return fromHeader, err
-	}
-	fromQuery, found, errQuery := m.fromQuery(r.URL.RawQuery)
-	switch {
-	case errQuery != nil:
-		return "", errQuery
-	case !found:
-		return fromHeader, err
-	case err == nil:
-		return "", errTwo
-	}
-	return fromQuery, nil
-}
-
-func (m *Method) fromHeader(h http.Header) (string, error) {
-	values := h[m.config.Header]
-	if len(values) == 0 {
-		return "", auth.ErrNoCredential
-	}
-	token := values[0]
-	if m.config.Header == authorization {
-		scheme, rest, _ := strings.Cut(token, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return "", auth.ErrNoCredential
+	token, inHeader := r.Credentials("Bearer")
+	valid := isB64Token
+	if m.config.Header != authorization {
+		values := r.Header[m.config.Header]
+		if inHeader = len(values) > 0; inHeader {
+			token = values[0]
 		}
-		token = strings.Trim(rest, " ")
+		valid = isVisible
 	}
-	if len(token) > longest || !m.valid(token) {
+	if m.config.Query != "" {
+		inQuery, found, err := r.Parameter(m.config.Query)
+		switch {
+		case err != nil:
+			return "", err
+		case found && inHeader:
+			return "", errTwo
+		case found:
+			token, inHeader, valid = inQuery, true, isVisible
+		}
+	}
+	switch {
+	case !inHeader:
+		return "", auth.ErrNoCredential
+	case len(token) > longest || !valid(token):
 		return "", errMalformed
 	}
 	return token, nil
-}
-
-// fromQuery returns the value of the parameter. A query that parsers read in
-// different ways is refused.
-func (m *Method) fromQuery(raw string) (token string, found bool, err error) {
-	for name, value := range pairs(raw) {
-		n, errName := url.QueryUnescape(name)
-		v, errValue := url.QueryUnescape(value)
-		switch {
-		case errName != nil, errValue != nil, strings.Contains(name+value, ";"):
-			return "", false, errQuery
-		case n != m.config.Query:
-			continue
-		case found:
-			return "", false, errTwo
-		case len(v) > longest || !isVisible(v):
-			return "", false, errMalformed
-		}
-		token, found = v, true
-	}
-	return token, found, nil
-}
-
-// pairs yields the parameters of a query as they are written.
-func pairs(raw string) func(yield func(name, value string) bool) {
-	return func(yield func(name, value string) bool) {
-		for pair := range strings.SplitSeq(raw, "&") {
-			name, value, _ := strings.Cut(pair, "=")
-			if !yield(name, value) {
-				return
-			}
-		}
-	}
 }
 
 // Strip implements [auth.Stripper].
@@ -279,7 +247,7 @@ func (m *Method) Credentials() []auth.Credential {
 	list := make([]auth.Credential, len(m.keys))
 	for i := range m.keys {
 		k := &m.keys[i]
-		list[i] = auth.Credential{Secret: m.config.Secret, Key: k.label(), Scopes: k.Scopes, Expires: k.Expires}
+		list[i] = auth.Credential{Secret: m.config.Secret, Entry: k.label(), Scopes: k.Scopes, Expires: k.Expires}
 	}
 	return list
 }

@@ -174,11 +174,11 @@ func TestQuery(t *testing.T) {
 		{"between others", "a=1&api_key=" + token + "&b=2;3", "", auth.TwoReadings, ""},
 		{"between others that parse", "a=%20&api_key=" + token + "&&b", "", auth.Admitted, "a=%20&&b"},
 		{"escaped name", "api%5Fkey=" + token, "", auth.Admitted, ""},
-		{"twice", "api_key=" + token + "&api_key=" + token, "", auth.TwoCredential, ""},
-		{"twice, escaped", "api_key=" + token + "&api%5fkey=x", "", auth.TwoCredential, ""},
-		{"header too", "api_key=" + token, "Authorization: Bearer " + token, auth.TwoCredential, ""},
+		{"twice", "api_key=" + token + "&api_key=" + token, "", auth.TwoCredentials, ""},
+		{"twice, escaped", "api_key=" + token + "&api%5fkey=x", "", auth.TwoCredentials, ""},
+		{"header too", "api_key=" + token, "Authorization: Bearer " + token, auth.TwoCredentials, ""},
 		{"header only", "a=1", "Authorization: Bearer " + token, auth.Admitted, "a=1"},
-		{"wrong header, key in the query", "api_key=" + token, "Authorization: Bearer ", auth.Malformed, ""},
+		{"wrong header, key in the query", "api_key=" + token, "Authorization: Bearer ", auth.TwoCredentials, ""},
 		{"empty", "api_key=", "", auth.Malformed, ""},
 		{"no value", "api_key", "", auth.Malformed, ""},
 		{"another case", "API_KEY=" + token, "", auth.NoCredential, ""},
@@ -245,7 +245,7 @@ func TestKeys(t *testing.T) {
 			if got != tt.want {
 				t.Fatalf("got %q, want %q", got, tt.want)
 			}
-			if id.Subject != tt.subject || id.Key != tt.entry || fmt.Sprint(id.Scopes) != tt.scopes {
+			if id.Subject != tt.subject || id.Entry != tt.entry || fmt.Sprint(id.Scopes) != tt.scopes {
 				t.Errorf("got %+v, want %q, %q and %s", id, tt.subject, tt.entry, tt.scopes)
 			}
 			if got == auth.Admitted && id.Secret != "ci-keys" {
@@ -267,7 +267,7 @@ func TestKeys(t *testing.T) {
 	t.Run("listed", func(t *testing.T) {
 		var lines []string
 		for _, c := range m.Credentials() {
-			lines = append(lines, c.Key)
+			lines = append(lines, c.Entry)
 		}
 		if got, want := strings.Join(lines, " "), "deploy line-4 line-5 old deploy padded"; got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -359,8 +359,8 @@ func TestNewLine(t *testing.T) {
 	if id, got := ask(m, request("/", "Authorization: Bearer "+l.Key)); got != auth.Admitted || id.Subject != "ci" || !id.Expires.Equal(expires) {
 		t.Errorf("got %q as %+v", got, id)
 	}
-	if l.Key == NewKey() || !strings.HasPrefix(l.Key, Prefix) || len(l.Key) != len(Prefix)+43 {
-		t.Errorf("got the key %q, want %s and 256 random bits", l.Key, Prefix)
+	if l.Key == NewKey() || !strings.HasPrefix(l.Key, prefix) || len(l.Key) != len(prefix)+43 {
+		t.Errorf("got the key %q, want %s and 256 random bits", l.Key, prefix)
 	}
 	for _, bad := range []Line{{Name: "a b", Key: "k"}, {Key: "k", Scopes: []string{"a b"}}, {Name: NewKey(), Key: "k"}} {
 		if text, err := bad.Digested(); err == nil {
@@ -378,11 +378,15 @@ func TestConfig(t *testing.T) {
 	if got := c.Secrets(); len(got) != 1 || got[0] != "api-key" {
 		t.Errorf("got the secrets %q", got)
 	}
-	if err := c.Check(); err != nil {
-		t.Error(err)
+	if got := c.Headers(); len(got) != 1 || got[0] != "Authorization" {
+		t.Errorf("got the headers %q", got)
 	}
-	if err := (&Config{Header: "X-Auth-Subject"}).Check(); err == nil {
-		t.Error("a header that is ours is taken")
+	file, key, err := c.NewSecret("", "dev", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, got := ask(mustNew(t, c, file), request("/", "Authorization: Bearer "+key)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
+		t.Errorf("a secret that was made up: got %q as %+v", got, id)
 	}
 }
 
@@ -393,7 +397,7 @@ func TestPresent(t *testing.T) {
 			c.Header = authorization
 		}
 		r := httptest.NewRequest("GET", "/", nil)
-		if _, err := c.Present(r, func(string) string { return token }, nil); err != nil {
+		if _, err := c.Present(r, setting.Presentation{Show: func(string) string { return token }}); err != nil {
 			t.Fatal(err)
 		}
 		if _, got := ask(mustNew(t, c, token), r); got != auth.Admitted {

@@ -1,7 +1,6 @@
 package bearer
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -24,9 +23,9 @@ const shortest = 16
 // a refusal small.
 const longest = 4096
 
-// Prefix begins the keys that [NewKey] makes, so that people and scanners for
+// prefix begins the keys that [NewKey] makes, so that people and scanners for
 // leaked secrets can tell them.
-const Prefix = "awk_"
+const prefix = "awk_"
 
 // A key is a line of a key file.
 type key struct {
@@ -49,7 +48,7 @@ func (k *key) label() string {
 func NewKey() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return Prefix + base64.RawURLEncoding.EncodeToString(b[:])
+	return prefix + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // A Line is a line of a key file, for those who write one.
@@ -66,10 +65,8 @@ func (l Line) Digested() (string, error) {
 	if l.Name != "" && (!setting.ValidName(l.Name) || looksLikeKey(l.Name)) {
 		return "", errors.New("name: want at most 64 letters, digits and . _ : - @")
 	}
-	for _, s := range l.Scopes {
-		if !setting.ValidName(s) {
-			return "", errors.New("scopes: want words of at most 64 letters, digits and . _ : - @, with commas between")
-		}
+	if err := keyline.CheckScopes(l.Scopes); err != nil {
+		return "", err
 	}
 	sum := sha256.Sum256([]byte(l.Key))
 	text := digestPrefix + hex.EncodeToString(sum[:])
@@ -92,11 +89,7 @@ func parseKeys(file secret.Value, valid func(string) bool) ([]key, error) {
 		seen = map[[sha256.Size]byte]int{}
 	)
 	for n, line := range file.Lines() {
-		text := bytes.TrimSpace(line.Reveal())
-		if len(text) == 0 || text[0] == '#' {
-			continue
-		}
-		k, err := parseLine(string(text), valid)
+		k, err := parseLine(string(line.Reveal()), valid)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
 			continue
@@ -121,7 +114,7 @@ func parseKeys(file secret.Value, valid func(string) bool) ([]key, error) {
 func parseLine(text string, valid func(string) bool) (key, error) {
 	words, options, err := keyline.Split(text)
 	if err != nil {
-		return key{}, fmt.Errorf("%w; a credential with = in the middle is written as %s and its SHA-256 in hex", err, digestPrefix)
+		return key{}, err
 	}
 	k := key{Options: options}
 	switch len(words) {
@@ -158,7 +151,7 @@ func parseLine(text string, valid func(string) bool) (key, error) {
 // which would be shown in logs: in random text letters, capitals and digits
 // stand side by side far more often than in a name.
 func looksLikeKey(name string) bool {
-	if strings.HasPrefix(name, Prefix) || strings.HasPrefix(name, digestPrefix) {
+	if strings.HasPrefix(name, prefix) || strings.HasPrefix(name, digestPrefix) {
 		return true
 	}
 	changes := 0

@@ -194,10 +194,7 @@ func linesOf(file secret.Value, e KeyEncoding) []line {
 		}
 	}
 	for n, l := range file.Lines() {
-		// A comment would be a key that anyone can guess.
-		if len(bytes.TrimSpace(l.Reveal())) > 0 && l.Reveal()[0] != '#' {
-			lines = append(lines, line{n, l.Reveal()})
-		}
+		lines = append(lines, line{n, l.Reveal()})
 	}
 	return lines
 }

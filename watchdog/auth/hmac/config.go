@@ -1,6 +1,10 @@
 package hmac
 
 import (
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"net/http"
@@ -9,7 +13,6 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/internal/setting"
-	"auth-watchdog/watchdog/secret"
 )
 
 // DefaultSecret is the secret whose keys are taken if none is named.
@@ -26,14 +29,13 @@ type Config struct {
 // Fields describes the configuration.
 func (c *Config) Fields() []setting.Field {
 	s := &c.Scheme
-	names := slices.Sorted(maps.Keys(Presets))
 	return []setting.Field{
 		{
 			Name: "secret", Default: DefaultSecret, Value: setting.SecretName(&c.Secret),
 			Meaning: "the secret with one key a line; lines that begin with # are comments",
 		},
 		{
-			Name: "preset", Value: setting.OneOf(&c.Preset, names...),
+			Name: "preset", Value: preset{&c.Preset},
 			Meaning: "a sender that is known by name",
 		},
 		{
@@ -45,8 +47,8 @@ func (c *Config) Fields() []setting.Field {
 			Meaning: "for a sender of your own: what a signature is; `token` compares and signs nothing",
 		},
 		{Name: "sig.header", Value: setting.Headers(&s.Signature.Headers), Meaning: "the headers in which signatures stand"},
-		{Name: "sig.json", Value: setting.Text(&s.Signature.JSON, "path with dots between"), Meaning: "or: where in a JSON body"},
-		{Name: "sig.query", Value: setting.Text(&s.Signature.Query, "name of a query parameter"), Meaning: "or: in which parameter"},
+		{Name: "sig.json", Value: setting.Text(&s.Signature.JSON, "a path with dots between"), Meaning: "or: where in a JSON body"},
+		{Name: "sig.query", Value: setting.Text(&s.Signature.Query, "the name of a query parameter"), Meaning: "or: in which parameter"},
 		{Name: "sig.split", Value: setting.Text(&s.Signature.Split, "one of , ; or a space"), Meaning: "what stands between several items"},
 		{Name: "sig.prefix", Value: setting.Text(&s.Signature.Prefix, "text"), Meaning: "with what an item begins that is a signature"},
 		{Name: "sig.encoding", Value: setting.OneOf(&s.Signature.Encoding, Hex, Base64, Base64URL), Meaning: "how its bytes are written; `hex` if not set"},
@@ -55,12 +57,12 @@ func (c *Config) Fields() []setting.Field {
 			Meaning: "what is signed: text with `{body}` `{time}` `{id}` `{method}` `{url}` `{path}` `{query}` `{header:NAME}` `{json:PATH}`; `{body}` if not set",
 		},
 		{Name: "time.header", Value: setting.Header(&s.Time.Header), Meaning: "where the time of signing stands"},
-		{Name: "time.json", Value: setting.Text(&s.Time.JSON, "path with dots between"), Meaning: "or: where in a JSON body"},
+		{Name: "time.json", Value: setting.Text(&s.Time.JSON, "a path with dots between"), Meaning: "or: where in a JSON body"},
 		{Name: "time.sig_prefix", Value: setting.Text(&s.Time.SigPrefix, "text"), Meaning: "or: with what the item beside the signature begins"},
 		{Name: "time.format", Value: setting.OneOf(&s.Time.Format, Unix, UnixMS, RFC3339, HTTPDate), Meaning: "how it is written; `unix` if not set"},
 		{Name: "time.tolerance", Value: setting.Duration(&s.Time.Tolerance), Meaning: "how far it may be from now, on either side; 0 is no bound"},
 		{Name: "id.header", Value: setting.Header(&s.ID.Header), Meaning: "where `{id}` stands"},
-		{Name: "id.json", Value: setting.Text(&s.ID.JSON, "path with dots between"), Meaning: "or: where in a JSON body"},
+		{Name: "id.json", Value: setting.Text(&s.ID.JSON, "a path with dots between"), Meaning: "or: where in a JSON body"},
 		{
 			Name: "secret.encoding", Value: setting.OneOf(&s.Key.Encoding, KeyUTF8, KeyHex, KeyBase64, KeySPKI, KeyPEM),
 			Meaning: "how a key is written in the secret; `utf8`, the text itself, if not set",
@@ -89,54 +91,103 @@ func (n not) Set(text ...string) error {
 // Secrets are the names of the secrets that the method needs.
 func (c *Config) Secrets() []string { return []string{c.Secret} }
 
+// Headers are the request headers by which the method decides.
+func (c *Config) Headers() []string {
+	var names []string
+	schemes, _ := c.schemes() // what is wrong with them is said by Check
+	for _, s := range schemes {
+		names = append(names, s.headers()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Present signs r as the sender would, with an example of what it sends.
-func (c *Config) Present(r *http.Request, _ func(string) string, value func(string) secret.Value) (body string, err error) {
-	schemes, err := c.schemes()
-	if err != nil {
+func (c *Config) Present(r *http.Request, p setting.Presentation) (body string, err error) {
+	schemes, ps := c.schemes()
+	if err := ps.Err(); err != nil {
 		return "", err
 	}
 	e := Presets[c.Preset].Example
-	if e.Body == "" {
-		e.Body = `{"hello":"world"}`
-	}
+	e.Body = cmp.Or(e.Body, `{"hello":"world"}`)
 	r.Header.Set("Content-Type", "application/json")
 	for name, text := range e.Header {
 		r.Header.Set(name, text)
 	}
-	return e.Body, schemes[0].Sign(r, []byte(e.Body), value(c.Secret), "", time.Now())
+	return e.Body, schemes[0].Sign(r, []byte(e.Body), p.Value(c.Secret), p.PublicURL, time.Now())
+}
+
+// NewSecret makes the content of the method's secret for a try-out. There is
+// nothing else for the caller to present.
+func (c *Config) NewSecret(string, string, time.Time) (file, credential string, err error) {
+	schemes, ps := c.schemes()
+	if err := ps.Err(); err != nil {
+		return "", "", err
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	s := schemes[0]
+	if s.Alg.isAsymmetric() {
+		return "", "", errors.New("is the sender's public key, which can't be made up: put it there")
+	}
+	switch s.Key.Encoding {
+	case KeyHex:
+		return s.Key.StripPrefix + hex.EncodeToString(key), "", nil
+	case KeyBase64:
+		return s.Key.StripPrefix + base64.StdEncoding.EncodeToString(key), "", nil
+	}
+	return rand.Text(), "", nil
 }
 
 // Check says what is wrong with the configuration, as far as can be told
 // without the secret.
-func (c *Config) Check() error {
-	_, err := c.schemes()
-	return err
+func (c *Config) Check() setting.Problems {
+	_, ps := c.schemes()
+	return ps
 }
 
-// schemes returns the schemes by which requests are judged.
-func (c *Config) schemes() ([]Scheme, error) {
+// schemes returns the schemes by which requests are judged, or what is wrong.
+func (c *Config) schemes() ([]Scheme, setting.Problems) {
+	var ps setting.Problems
 	own := !reflect.DeepEqual(c.Scheme, Scheme{})
+	preset, known := Presets[c.Preset]
+	schemes := []Scheme{Default}
 	switch {
 	case c.Preset != "" && (own || c.Header != ""):
-		return nil, errors.New("preset says how the sender signs: take it away, or the fields beside it")
+		ps.Add("", "preset", errors.New("says how the sender signs: take it away, or what is said beside it"))
+	case c.Preset != "" && !known:
+		ps.Add("", "preset", errors.New("there is none of that name"))
 	case c.Preset != "":
-		p, ok := Presets[c.Preset]
-		if !ok {
-			return nil, errors.New("preset: there is none of that name")
-		}
-		return p.Schemes, nil
+		schemes = slices.Clone(preset.Schemes)
 	case own && c.Header != "":
-		return nil, errors.New("header is for the default scheme: say sig.header")
+		ps.Add("", "header", errors.New("is for the default scheme: say sig.header"))
 	case own:
-		s := c.Scheme
-		if s.Signed == "" && s.Alg != Token {
-			s.Signed = "{body}"
-		}
-		return []Scheme{s}, s.Check()
+		schemes[0] = c.Scheme
+		ps = c.Scheme.problems()
+	case c.Header != "":
+		schemes[0].Signature.Headers = []string{c.Header}
 	}
-	s := Default
-	if c.Header != "" {
-		s.Signature.Headers = []string{c.Header}
+	if len(ps) > 0 {
+		return nil, ps
 	}
-	return []Scheme{s}, nil
+	for i := range schemes {
+		schemes[i] = schemes[i].withDefaults()
+	}
+	return schemes, nil
+}
+
+// preset is the name of one, of which there are too many to list in a message.
+type preset struct{ p *string }
+
+func (preset) Want() string { return "the name of a sender, of the list below" }
+
+func (v preset) Set(text ...string) error {
+	if len(text) != 1 {
+		return setting.Wanted(v)
+	}
+	if _, ok := Presets[text[0]]; !ok {
+		return setting.Unknown("sender", text[0], slices.Collect(maps.Keys(Presets)))
+	}
+	*v.p = text[0]
+	return nil
 }

@@ -4,6 +4,7 @@
 package hmac
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -54,14 +55,12 @@ const shortest = 16
 // error has every problem with the configuration and every line of the secret
 // that is not a key.
 func New(name string, c Config, file secret.Value, publicURL string) (*Method, error) {
-	schemes, err := c.schemes()
-	if err != nil {
+	schemes, ps := c.schemes()
+	if err := ps.Err(); err != nil {
 		return nil, err
 	}
-	if c.Secret == "" {
-		c.Secret = DefaultSecret
-	}
-	m := &Method{name: name, config: c, publicURL: publicURL, now: time.Now}
+	c.Secret = cmp.Or(c.Secret, DefaultSecret)
+	m := &Method{name: name, config: c, publicURL: publicURL, headers: c.Headers(), now: time.Now}
 	for _, s := range schemes {
 		t, err := parseTemplate(s.Signed)
 		if err != nil {
@@ -71,13 +70,10 @@ func New(name string, c Config, file secret.Value, publicURL string) (*Method, e
 			return nil, errors.New("the URL is part of what is signed: set public_url to the one the sender calls")
 		}
 		m.schemes = append(m.schemes, keyed{Scheme: s, message: t})
-		m.headers = append(m.headers, s.headers()...)
 		if s.BodyUnsigned {
 			m.warnings = append(m.warnings, "the body is not signed: who has seen one request can send any other")
 		}
 	}
-	slices.Sort(m.headers)
-	m.headers = slices.Compact(m.headers)
 	return m, m.takeKeys(file)
 }
 
@@ -146,7 +142,7 @@ func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 		if err != nil {
 			return auth.Identity{}, err
 		}
-		return auth.Identity{Subject: m.name, Method: m.name, Secret: m.config.Secret, Key: label(line)}, nil
+		return auth.Identity{Subject: m.name, Method: m.name, Secret: m.config.Secret, Entry: label(line)}, nil
 	}
 	return auth.Identity{}, auth.ErrNoCredential
 }
@@ -155,9 +151,7 @@ func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 // judged by the headers is judged before the body is read.
 func (m *Method) verify(r *auth.Request, s *keyed, texts, items []string) (line int, err error) {
 	for name, want := range s.Require {
-		if got, err := header(r.Header, name); err != nil {
-			return 0, err
-		} else if got != want {
+		if r.Header.Get(name) != want {
 			return 0, malformed("%s is not %q", name, want)
 		}
 	}
@@ -228,10 +222,7 @@ func (s *keyed) pieces(r *auth.Request, at, base string) ([][]byte, error) {
 		case "query":
 			piece = []byte(r.URL.RawQuery)
 		case "header":
-			v, err := Source{Header: p.text}.read(r)
-			if err != nil {
-				return nil, err
-			}
+			v := r.Header.Get(p.text)
 			if v == "" {
 				return nil, malformed("%s is part of what is signed, and is not there", p.text)
 			}
@@ -273,7 +264,7 @@ func label(line int) string { return fmt.Sprintf("line-%d", line) }
 func (m *Method) Credentials() []auth.Credential {
 	list := make([]auth.Credential, len(m.lines))
 	for i, n := range m.lines {
-		list[i] = auth.Credential{Secret: m.config.Secret, Key: label(n)}
+		list[i] = auth.Credential{Secret: m.config.Secret, Entry: label(n)}
 	}
 	return list
 }

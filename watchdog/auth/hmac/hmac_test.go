@@ -56,6 +56,7 @@ func post(body string, headers ...string) *http.Request {
 	return r
 }
 
+// ask asks a method as a gate does.
 func ask(m *Method, r *http.Request) (auth.Identity, auth.Reason) {
 	id, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(1<<20, 2<<20)))
 	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
@@ -78,10 +79,9 @@ func TestContract(t *testing.T) {
 				Admit:   func(body string) *http.Request { return post(body, "X-Hub-Signature-256: "+signature(key, body)) },
 				Secrets: []string{key, signature(key, "other")[7:]},
 				Deny: map[string]func() *http.Request{
-					"another key":    func() *http.Request { return post("body", "X-Hub-Signature-256: "+signature("x", "body")) },
-					"another body":   func() *http.Request { return post("other", "X-Hub-Signature-256: "+signature(key, "body")) },
-					"not hex":        func() *http.Request { return post("body", "X-Hub-Signature-256: sha256=zz") },
-					"two signatures": func() *http.Request { return post("b", "X-Hub-Signature-256: a", "X-Hub-Signature-256: b") },
+					"another key":  func() *http.Request { return post("body", "X-Hub-Signature-256: "+signature("x", "body")) },
+					"another body": func() *http.Request { return post("other", "X-Hub-Signature-256: "+signature(key, "body")) },
+					"not hex":      func() *http.Request { return post("body", "X-Hub-Signature-256: sha256=zz") },
 				},
 			})
 		})
@@ -147,14 +147,14 @@ func TestKeys(t *testing.T) {
 		{"last-key-0123456789", "line-5", auth.Admitted},
 	} {
 		id, got := ask(m, post("b", "X-Hub-Signature-256: "+signature(tt.key, "b")))
-		if got != tt.want || id.Key != tt.entry {
-			t.Errorf("%q: got %q by %q, want %q by %q", tt.key, got, id.Key, tt.want, tt.entry)
+		if got != tt.want || id.Entry != tt.entry {
+			t.Errorf("%q: got %q by %q, want %q by %q", tt.key, got, id.Entry, tt.want, tt.entry)
 		}
 		if got == auth.Admitted && (id.Subject != "hook" || id.Secret != "hooks") {
 			t.Errorf("%q: got %+v", tt.key, id)
 		}
 	}
-	if got := m.Credentials(); len(got) != 3 || got[1].Key != "line-3" || got[1].Secret != "hooks" {
+	if got := m.Credentials(); len(got) != 3 || got[1].Entry != "line-3" || got[1].Secret != "hooks" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -244,7 +244,7 @@ func TestScheme(t *testing.T) {
 			Scheme{Alg: SHA256, Signature: Signature{Query: "sig"}, Signed: "{body}"},
 			[]schemeRequest{
 				{"good", "", "/?a=1&sig=" + hexOf("b"), "b", auth.Admitted},
-				{"twice", "", "/?sig=x&sig=" + hexOf("b"), "b", auth.TwoCredential},
+				{"twice", "", "/?sig=x&sig=" + hexOf("b"), "b", auth.TwoCredentials},
 				{"does not parse", "", "/?a=%zz&sig=" + hexOf("b"), "b", auth.TwoReadings},
 				{"none", "", "/?a=1", "b", auth.NoCredential},
 			},
@@ -270,7 +270,6 @@ func TestScheme(t *testing.T) {
 			[]schemeRequest{
 				{"good", "X-Nonce: n\nX-Sig: " + hexOf("PUT /a%2Fb?c=%20 n {method}"), "PUT /a%2Fb?c=%20", "{method}", auth.Admitted},
 				{"no header", "X-Sig: " + hexOf("PUT /?  b"), "PUT /", "b", auth.Malformed},
-				{"header twice", "X-Nonce: n\nX-Nonce: m\nX-Sig: " + hexOf("POST /?  b"), "/", "b", auth.TwoCredential},
 				{"another method", "X-Nonce: n\nX-Sig: " + hexOf("PUT /? n b"), "POST /", "b", auth.BadSignature},
 			},
 		},
@@ -529,9 +528,9 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		want   string
 	}{
 		{"unknown preset", Config{Preset: "nobody"}, "preset: there is none"},
-		{"preset and header", Config{Preset: "github", Header: "X"}, "preset says how"},
-		{"preset and scheme", Config{Preset: "github", Scheme: Scheme{Signed: "{body}"}}, "preset says how"},
-		{"header and scheme", Config{Header: "X", Scheme: Scheme{Alg: SHA256, Signature: sig}}, "say sig.header"},
+		{"preset and header", Config{Preset: "github", Header: "X"}, "preset: says how"},
+		{"preset and scheme", Config{Preset: "github", Scheme: Scheme{Signed: "{body}"}}, "preset: says how"},
+		{"header and scheme", Config{Header: "X", Scheme: Scheme{Alg: SHA256, Signature: sig}}, "header: is for the default scheme"},
 		{"no alg", Config{Scheme: Scheme{Signature: sig}}, "alg: want one of"},
 		{"no place", Config{Scheme: Scheme{Alg: SHA256}}, "sig: want exactly one"},
 		{"two places", Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X"}, Query: "y"}}}, "sig: want exactly one"},
@@ -554,7 +553,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		{"token that signs", Config{Scheme: Scheme{Alg: Token, Signature: sig, Signed: "{body}"}}, "a token signs nothing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := tt.config.Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if err := tt.config.Check().Err(); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 			if _, err := New("hook", tt.config, secret.New([]byte(key)), ""); err == nil {
@@ -625,8 +624,8 @@ func TestPresetWithSeveralSchemes(t *testing.T) {
 		{"shared wrong, asymmetric good", "v1," + b64(make([]byte, 32)) + " " + goodAsymmetric, auth.BadSignature, ""},
 		{"neither", "v2,x", auth.NoCredential, ""},
 	} {
-		if id, got := ask(m, post("b", "X-Sig: "+tt.value)); got != tt.want || id.Key != tt.key {
-			t.Errorf("%s: got %q by %q, want %q by %q", tt.name, got, id.Key, tt.want, tt.key)
+		if id, got := ask(m, post("b", "X-Sig: "+tt.value)); got != tt.want || id.Entry != tt.key {
+			t.Errorf("%s: got %q by %q, want %q by %q", tt.name, got, id.Entry, tt.want, tt.key)
 		}
 	}
 }
@@ -674,8 +673,8 @@ func TestConfig(t *testing.T) {
 	if got := c.Secrets(); len(got) != 1 || got[0] != "webhook-secret" {
 		t.Errorf("got %q", got)
 	}
-	if err := c.Check(); err != nil {
-		t.Error(err)
+	if ps := c.Check(); len(ps) > 0 {
+		t.Error(ps)
 	}
 	c = configure(t, map[string]string{"alg": "token", "sig.header": "X-Token", "body_signed": "false"})
 	if !c.Scheme.BodyUnsigned {
@@ -690,7 +689,7 @@ func TestConfig(t *testing.T) {
 func TestPresent(t *testing.T) {
 	for _, c := range []Config{{Secret: "s"}, {Secret: "s", Preset: "github"}, {Secret: "s", Header: "X-Sig"}} {
 		r := post("")
-		body, err := c.Present(r, nil, func(string) secret.Value { return secret.New([]byte(key)) })
+		body, err := c.Present(r, setting.Presentation{Value: func(string) secret.Value { return secret.New([]byte(key)) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -698,6 +697,61 @@ func TestPresent(t *testing.T) {
 		signed.Header = r.Header
 		if _, got := ask(mustNew(t, c, key), signed); got != auth.Admitted {
 			t.Errorf("%+v: got %q from %v", c, got, r.Header)
+		}
+	}
+}
+
+// TestHeaders: a gate refuses two lines of whatever is read.
+func TestHeaders(t *testing.T) {
+	for want, c := range map[string]Config{
+		"X-Hub-Signature-256": {},
+		"X-Sig":               {Header: "X-Sig"},
+		"X-A X-B X-Id X-Nonce X-Time X-Version": {Scheme: Scheme{
+			Alg: SHA256, Signature: Signature{Headers: []string{"x-a", "X-B"}}, Signed: "{id}{time}{header:x-nonce}{body}",
+			ID: Source{Header: "X-Id"}, Time: Time{Source: Source{Header: "X-Time"}}, Require: map[string]string{"X-Version": "1"},
+		}},
+		"Content-Type": {Scheme: Scheme{Alg: SHA256, Signature: Signature{JSON: "sig"}}},
+	} {
+		if got := strings.Join(mustNew(t, c, key).Headers(), " "); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestNewSecret wants that what is made up for a try-out is a key.
+func TestNewSecret(t *testing.T) {
+	scheme := func(f KeyForm) Config {
+		return Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-Sig"}}, Key: f}}
+	}
+	for name, c := range map[string]Config{
+		"default": {}, "github": {Preset: "github"}, "hex": scheme(KeyForm{Encoding: KeyHex}), "prefix": scheme(KeyForm{Encoding: KeyBase64, StripPrefix: "whsec_"}),
+	} {
+		file, credential, err := c.NewSecret("", "dev", time.Time{})
+		if err != nil || credential != "" {
+			t.Errorf("%s: got %q and %v", name, credential, err)
+			continue
+		}
+		if got := mustNew(t, c, file).Warnings(); len(got) > 0 {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+	c := Config{Scheme: Scheme{Alg: Ed25519, Signature: Signature{Headers: []string{"X-Sig"}}, Key: KeyForm{Encoding: KeyHex}}}
+	if _, _, err := c.NewSecret("", "dev", time.Time{}); err == nil {
+		t.Error("a public key was made up")
+	}
+}
+
+func TestUnknownPreset(t *testing.T) {
+	var c Config
+	for _, f := range c.Fields() {
+		if f.Name != "preset" {
+			continue
+		}
+		if err := f.Value.Set("githib"); err == nil || err.Error() != "there is no such sender; did you mean github?" {
+			t.Errorf("got %v", err)
+		}
+		if err := f.Value.Set("github"); err != nil || c.Preset != "github" {
+			t.Errorf("got %q and %v", c.Preset, err)
 		}
 	}
 }

@@ -19,28 +19,23 @@ type Example struct {
 	Body   string
 }
 
+// Default is the scheme of a method without a preset: what
+// faas-cli invoke --sign X-Hub-Signature-256 --key KEY sends, and GitHub too.
+var Default = Scheme{
+	Alg:       SHA256,
+	Signature: Signature{Headers: []string{"X-Hub-Signature-256"}, Prefix: "sha256="},
+}
+
 // Presets are the senders known by name.
 var Presets = map[string]Preset{
 	"github": {
-		Sender: "GitHub",
-		Source: "docs.github.com, Validating webhook deliveries",
-		Secret: "the webhook's secret as it was typed",
-		Schemes: []Scheme{{
-			Alg:       SHA256,
-			Signature: Signature{Headers: []string{"X-Hub-Signature-256"}, Prefix: "sha256=", Encoding: Hex},
-			Signed:    "{body}",
-		}},
+		Sender:  "GitHub",
+		Source:  "docs.github.com, Validating webhook deliveries",
+		Secret:  "the webhook's secret as it was typed",
+		Schemes: []Scheme{Default},
 		Example: Example{
 			Header: map[string]string{"X-GitHub-Event": "push"},
 			Body:   `{"ref":"refs/heads/main","repository":{"full_name":"octo/hello"},"pusher":{"name":"octocat"},"commits":[{"message":"Say hello"},{"message":"Say it louder"}]}`,
 		},
 	},
-}
-
-// Default is the scheme of a method without a preset: what
-// faas-cli invoke --sign X-Hub-Signature-256 --key KEY sends.
-var Default = Scheme{
-	Alg:       SHA256,
-	Signature: Signature{Headers: []string{"X-Hub-Signature-256"}, Prefix: "sha256=", Encoding: Hex},
-	Signed:    "{body}",
 }

@@ -1,6 +1,7 @@
 package hmac
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,16 +9,21 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"auth-watchdog/watchdog/internal/setting"
 )
 
 // A Scheme is a way of signing a request, as data.
 type Scheme struct {
 	Alg       Alg
 	Signature Signature
-	Signed    string // what is signed: text with placeholders, see [ParseTemplate]
-	Time      Time
-	ID        Source // what {id} stands for in Signed
-	Key       KeyForm
+	// Signed is what is signed: text in which {body} {time} {id} {method} {url}
+	// {path} {query} {header:NAME} and {json:PATH} stand for parts of the
+	// request; "{body}" if empty.
+	Signed string
+	Time   Time
+	ID     Source // what {id} stands for in Signed
+	Key    KeyForm
 
 	// Require names headers that must have exactly these values.
 	Require map[string]string
@@ -31,7 +37,6 @@ type Scheme struct {
 type Source struct {
 	Header string
 	JSON   string // path in a JSON body, with dots between
-	Query  string // parameter
 }
 
 func (s Source) isZero() bool { return s == Source{} }
@@ -96,13 +101,28 @@ const (
 	HTTPDate TimeFormat = "http-date" // RFC 9110 §5.6.7
 )
 
-// Check says what is wrong with the scheme.
-func (s Scheme) Check() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+// withDefaults fills in what a scheme need not say.
+func (s Scheme) withDefaults() Scheme {
+	s.Signature.Encoding = cmp.Or(s.Signature.Encoding, Hex)
+	s.Time.Format = cmp.Or(s.Time.Format, Unix)
+	s.Key.Encoding = cmp.Or(s.Key.Encoding, KeyUTF8)
+	if s.Alg != Token {
+		s.Signed = cmp.Or(s.Signed, "{body}")
+	}
+	return s
+}
+
+// Check says what is wrong with the scheme, by the names that its parts have
+// in a policy file.
+func (s Scheme) Check() error { return s.problems().Err() }
+
+func (s Scheme) problems() setting.Problems {
+	s = s.withDefaults()
+	var ps setting.Problems
+	bad := func(name, format string, args ...any) { ps.Add("", name, fmt.Errorf(format, args...)) }
 
 	if _, ok := algorithms[s.Alg]; !ok {
-		bad("alg: want one of %s", strings.Join(algorithmNames(), ", "))
+		bad("alg", "want one of %s", strings.Join(algorithmNames(), ", "))
 	}
 	places := 0
 	for _, set := range []bool{len(s.Signature.Headers) > 0, s.Signature.JSON != "", s.Signature.Query != ""} {
@@ -111,52 +131,54 @@ func (s Scheme) Check() error {
 		}
 	}
 	if places != 1 {
-		bad("sig: want exactly one of header, json and query")
+		bad("sig", "want exactly one of header, json and query")
 	}
 	switch s.Signature.Split {
 	case "", ",", ";", " ":
 	default:
-		bad(`sig.split: want one of ",", ";" and " "`)
+		bad("sig.split", `want one of ",", ";" and " "`)
 	}
 	t, err := parseTemplate(s.Signed)
 	if err != nil {
-		bad("signed: %w", err)
+		bad("signed", "%w", err)
 	}
-	if s.Alg == Token {
-		if s.Signed != "" {
-			bad("signed: a token signs nothing")
-		}
-	} else if !s.BodyUnsigned && !t.has("body") {
-		bad("signed: has no {body}, so the body is not signed; if the sender does it so, say body_signed: false")
-	}
-	if s.Time.SigPrefix != "" && (!s.Time.Source.isZero() || s.Signature.Split == "") {
-		bad("time.sig_prefix: needs sig.split, and excludes time.header and time.json")
-	}
-	if !s.Time.isZero() && s.Alg != Token && !t.has("time") && s.Time.JSON == "" {
-		bad("time: is not covered by the signature, for signed has no {time}")
-	}
-	if s.Time.Tolerance < 0 {
-		bad("time.tolerance: want a duration of 0 or more")
+	switch {
+	case s.Alg == Token && s.Signed != "":
+		bad("signed", "a token signs nothing")
+	case s.Alg != Token && !s.BodyUnsigned && !t.has("body"):
+		bad("signed", "has no {body}, so the body is not signed; if the sender does it so, set body_signed to false")
 	}
 	if t.has("time") && s.Time.isZero() {
-		bad("signed: has {time}, and there is no time.header, time.json or time.sig_prefix")
+		bad("signed", "has {time}, and there is no time.header, time.json or time.sig_prefix")
 	}
 	if t.has("id") && s.ID.isZero() {
-		bad("signed: has {id}, and there is no id.header or id.json")
+		bad("signed", "has {id}, and there is no id.header or id.json")
+	}
+	if s.Time.SigPrefix != "" && (!s.Time.Source.isZero() || s.Signature.Split == "") {
+		bad("time.sig_prefix", "needs sig.split, and excludes time.header and time.json")
+	}
+	if !s.Time.isZero() && s.Alg != Token && !t.has("time") && s.Time.JSON == "" {
+		bad("time", "is not covered by the signature, for signed has no {time}")
+	}
+	if s.Time.Tolerance < 0 {
+		bad("time.tolerance", "want a duration of 0 or more")
 	}
 	switch public := s.Key.Encoding == KeySPKI || s.Key.Encoding == KeyPEM; {
-	case s.Alg.isAsymmetric() && (s.Key.Encoding == "" || s.Key.Encoding == KeyUTF8):
-		bad("secret.encoding: a public key is written as hex, base64, spki-base64 or pem")
+	case s.Alg.isAsymmetric() && s.Key.Encoding == KeyUTF8:
+		bad("secret.encoding", "a public key is written as hex, base64, spki-base64 or pem")
 	case !s.Alg.isAsymmetric() && public:
-		bad("secret.encoding: spki-base64 and pem are for public keys")
+		bad("secret.encoding", "spki-base64 and pem are for public keys")
 	}
-	return errors.Join(errs...)
+	return ps
 }
 
-// headers are the names of all headers that the scheme reads.
+// headers are the names of all headers by which the scheme decides.
 func (s Scheme) headers() []string {
 	names := slices.Concat(s.Signature.Headers, []string{s.Time.Header, s.ID.Header}, slices.Collect(maps.Keys(s.Require)))
-	if t, err := parseTemplate(s.Signed); err == nil {
+	if s.Signature.JSON != "" {
+		names = append(names, "Content-Type") // whether to look into the body at all
+	}
+	if t, err := parseTemplate(s.withDefaults().Signed); err == nil {
 		for _, p := range t {
 			if p.kind == "header" {
 				names = append(names, p.text)

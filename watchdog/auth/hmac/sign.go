@@ -22,6 +22,7 @@ func (s Scheme) Sign(r *http.Request, body []byte, file secret.Value, publicURL 
 	if err := s.Check(); err != nil {
 		return err
 	}
+	s = s.withDefaults()
 	if s.Alg.isAsymmetric() || len(s.Signature.Headers) == 0 || s.Time.JSON != "" || s.ID.JSON != "" {
 		return errors.New("such a scheme can't be signed for: it has a private key, or its signature is part of the body")
 	}

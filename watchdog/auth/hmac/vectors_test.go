@@ -2,6 +2,7 @@ package hmac
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -10,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/setting"
@@ -19,16 +20,19 @@ import (
 
 // A vector is a request with what is to become of it.
 type vector struct {
-	name    string
-	secret  string
-	now     time.Time
-	want    string // "admitted" or "refused"
-	headers http.Header
-	body    []byte
+	name      string
+	secret    string
+	now       time.Time
+	want      string // "admitted" or "refused"
+	target    string // "METHOD /path?query"; "POST /" if not said
+	publicURL string
+	headers   http.Header
+	body      []byte
 }
 
 func (v vector) request() *http.Request {
-	r := httptest.NewRequest("POST", "/hook", bytes.NewReader(v.body))
+	method, target, _ := strings.Cut(cmp.Or(v.target, "POST /"), " ")
+	r := httptest.NewRequest(method, target, bytes.NewReader(v.body))
 	r.Header = v.headers.Clone()
 	return r
 }
@@ -71,6 +75,10 @@ func readVectors(t *testing.T, path string) (config map[string]string, vectors [
 			v.now = time.Unix(n, 0)
 		case "want":
 			v.want = text
+		case "target":
+			v.target = text
+		case "public_url":
+			v.publicURL = text
 		case "headers":
 			for l := range strings.Lines(text) {
 				key, value, _ := strings.Cut(strings.TrimRight(l, "\n"), ": ")
@@ -114,9 +122,9 @@ func configure(t *testing.T, fields map[string]string) Config {
 	return c
 }
 
-func at(t *testing.T, c Config, v vector, publicURL string) *Method {
+func at(t *testing.T, c Config, v vector) *Method {
 	t.Helper()
-	m, err := New("hook", c, secret.New([]byte(v.secret)), publicURL)
+	m, err := New("hook", c, secret.New([]byte(v.secret)), v.publicURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +133,7 @@ func at(t *testing.T, c Config, v vector, publicURL string) *Method {
 }
 
 func testVector(t *testing.T, c Config, v vector) {
-	m := at(t, c, v, "")
+	m := at(t, c, v)
 	_, got := ask(m, v.request())
 	if (got == auth.Admitted) != (v.want == "admitted") {
 		t.Fatalf("got %q, want it %s", got, v.want)
@@ -142,11 +150,8 @@ func testVector(t *testing.T, c Config, v vector) {
 			t.Errorf("byte %d of the body was changed, and it was admitted", i)
 		}
 	}
-	schemes, err := c.schemes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range schemes[0].headers() {
+	scheme := m.schemeOf(t, v)
+	for _, name := range scheme.headers() {
 		value := v.headers.Get(name)
 		for i := range value {
 			damaged := v
@@ -155,12 +160,12 @@ func testVector(t *testing.T, c Config, v vector) {
 			b[i] ^= 1
 			damaged.headers.Set(name, string(b))
 			_, got := ask(m, damaged.request())
-			if got == auth.Admitted && !passedOver(schemes[0], value, i) {
+			if got == auth.Admitted && !passedOver(scheme, value, i) {
 				t.Errorf("byte %d of %s was changed, and it was admitted: %q", i, name, b)
 			}
 		}
 	}
-	testWindow(t, m, v, schemes[0].Time.Tolerance)
+	testWindow(t, m, v, scheme.Time.Tolerance)
 	for _, extra := range [][]byte{append(bytes.Clone(v.body), '\n'), append([]byte(" "), v.body...), nil} {
 		damaged := v
 		damaged.body = extra
@@ -168,6 +173,18 @@ func testVector(t *testing.T, c Config, v vector) {
 			t.Errorf("admitted with the body %q", extra)
 		}
 	}
+}
+
+// schemeOf returns the scheme by which a request is judged.
+func (m *Method) schemeOf(t *testing.T, v vector) Scheme {
+	t.Helper()
+	for _, s := range m.schemes {
+		if _, _, err := s.Signature.signatures(auth.NewRequest(v.request(), auth.NewBuffers(1<<20, 2<<20))); err == nil {
+			return s.Scheme
+		}
+	}
+	t.Fatal("no scheme finds its signature")
+	return Scheme{}
 }
 
 // passedOver reports whether the byte at i of a signature's header is part of

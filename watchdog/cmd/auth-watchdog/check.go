@@ -23,9 +23,6 @@ func check(p *program, fs *flag.FlagSet, args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := report.WriteTo(p.stdout); err != nil {
-		return err
-	}
-	fmt.Fprintln(p.stdout, "ok")
+	fmt.Fprintf(p.stdout, "%sok\n", report)
 	return nil
 }

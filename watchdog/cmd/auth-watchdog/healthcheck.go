@@ -17,10 +17,8 @@ var healthcheckCommand = command{
 }
 
 func healthcheck(p *program, fs *flag.FlagSet, args []string) error {
-	if fs != nil {
-		if _, err := parse(fs, args, 0); err != nil {
-			return err
-		}
+	if _, err := parse(fs, args, 0); err != nil {
+		return err
 	}
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -27,10 +27,7 @@ func keyNew(p *program, fs *flag.FlagSet, args []string) error {
 	if _, err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	line := bearer.Line{Name: *name, Key: bearer.NewKey()}
-	if *scopes != "" {
-		line.Scopes = strings.Split(*scopes, ",")
-	}
+	line := bearer.Line{Name: *name, Key: bearer.NewKey(), Scopes: splitScopes(*scopes)}
 	if *expires != "" {
 		at, err := parseExpiry(*expires, time.Now())
 		if err != nil {
@@ -56,27 +53,36 @@ func keyNew(p *program, fs *flag.FlagSet, args []string) error {
 	return nil
 }
 
-// parseExpiry reads a time, a date, or how long from now.
-func parseExpiry(s string, now time.Time) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, s); err == nil {
-			return at, notPast(s, at, now)
-		}
-	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil {
-			return now.AddDate(0, 0, n), notPast(s, now.AddDate(0, 0, n), now)
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return now.Add(d), notPast(s, now.Add(d), now)
-	}
-	return time.Time{}, misused("key new: --expires=%q: want 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h", s)
-}
-
-func notPast(s string, at, now time.Time) error {
-	if at.After(now) {
+// splitScopes reads scopes as a flag has them.
+func splitScopes(s string) []string {
+	if s == "" {
 		return nil
 	}
-	return misused("key new: --expires=%q: is in the past", s)
+	return strings.Split(s, ",")
+}
+
+// parseExpiry reads a time, a date, or how long from now.
+func parseExpiry(s string, now time.Time) (time.Time, error) {
+	at, ok := readExpiry(s, now)
+	switch {
+	case !ok:
+		return time.Time{}, misused("key new: --expires=%q: want 2027-01-31, 2027-01-31T12:00:00Z, 90d or 12h", s)
+	case !at.After(now):
+		return time.Time{}, misused("key new: --expires=%q: is in the past", s)
+	}
+	return at, nil
+}
+
+func readExpiry(s string, now time.Time) (at time.Time, ok bool) {
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at, true
+		}
+	}
+	if days, found := strings.CutSuffix(s, "d"); found {
+		n, err := strconv.Atoi(days)
+		return now.AddDate(0, 0, n), err == nil
+	}
+	d, err := time.ParseDuration(s)
+	return now.Add(d), err == nil
 }

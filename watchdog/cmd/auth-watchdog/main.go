@@ -96,7 +96,7 @@ func (p *program) dispatch(args []string) error {
 		fmt.Fprintf(p.stdout, "Version: %s\tSHA: %s\n", version, commit) // of-watchdog's words
 		return nil
 	case "--run-healthcheck", "-run-healthcheck":
-		return healthcheck(p, nil, nil)
+		return p.dispatch([]string{healthcheckCommand.name})
 	case "help", "--help", "-help", "-h":
 		p.help()
 		return nil

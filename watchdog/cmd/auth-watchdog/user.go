@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -48,7 +49,7 @@ func userAdd(p *program, fs *flag.FlagSet, args []string) error {
 	if utf8.RuneCountInString(password) < shortestPassword {
 		return misused("user add: want a password of at least %d characters", shortestPassword)
 	}
-	line, err := basic.NewLine(words[0], password, *scopes)
+	line, err := basic.NewLine(words[0], password, splitScopes(*scopes), time.Time{})
 	if err != nil {
 		return misused("user add: %w", err)
 	}

@@ -90,7 +90,6 @@ func (t Trust) Sanitize(r *http.Request) {
 	}
 	entries, address := forwardedFor(r.Header), t.Of(r)
 	claims.Remove(r.Header, trusted)
-	delete(r.Header, "X-Forwarded-For")
 	switch {
 	case len(entries) >= t.Hops:
 		r.Header["X-Forwarded-For"] = []string{strings.Join(entries[len(entries)-t.Hops:], ", ")}
@@ -107,6 +106,6 @@ func (t Trust) Sanitize(r *http.Request) {
 
 // trusted are the headers that a proxy in front sets beside X-Forwarded-For.
 var trusted = map[string]bool{
-	"X-Forwarded-For": true, "X-Forwarded-Host": true, "X-Forwarded-Proto": true, "X-Forwarded-Port": true, "X-Forwarded-Prefix": true,
+	"X-Forwarded-Host": true, "X-Forwarded-Proto": true, "X-Forwarded-Port": true, "X-Forwarded-Prefix": true,
 	"X-Real-Ip": true,
 }

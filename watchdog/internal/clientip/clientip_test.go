@@ -358,7 +358,7 @@ func TestSanitizeKnowsClaimsInEverySpelling(t *testing.T) {
 				r.Header[spelling] = []string{"6.6.6.6"}
 				Trust{Hops: 1}.Sanitize(r)
 				for known, values := range r.Header {
-					if slices.Contains(values, "6.6.6.6") && (i > 0 || !trusted[known]) {
+					if slices.Contains(values, "6.6.6.6") && (i > 0 || known != "X-Forwarded-For" && !trusted[known]) {
 						t.Errorf("one proxy, %s: got %q, want it gone", spelling, r.Header)
 					}
 				}

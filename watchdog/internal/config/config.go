@@ -19,14 +19,32 @@ import (
 // Mode is how the function is reached.
 type Mode string
 
-// The modes, by of-watchdog's names.
+// The modes that there are, by of-watchdog's names.
 const (
-	Streaming   Mode = "streaming"
-	Serializing Mode = "serializing"
-	HTTP        Mode = "http"
-	Static      Mode = "static"
-	InProcess   Mode = "inproc"
+	HTTP      Mode = "http"
+	InProcess Mode = "inproc"
 )
+
+// streaming is of-watchdog's default, and so the mode of those who set none.
+const streaming Mode = "streaming"
+
+// mode is the Value of a mode.
+type mode struct{ p *Mode }
+
+func (mode) Want() string {
+	return "http, with upstream_url, or inproc in a Go program"
+}
+
+func (v mode) Set(text ...string) error {
+	switch m := Mode(strings.Join(text, ",")); m {
+	case HTTP, InProcess, streaming:
+		*v.p = m
+		return nil
+	case "serializing", "static", "afterburn":
+		return fmt.Errorf("this version has no such mode: want %s", v.Want())
+	}
+	return setting.Wanted(v)
+}
 
 // A Config is what the process was told to be. It is immutable once loaded.
 type Config struct {
@@ -44,22 +62,22 @@ type Config struct {
 	ExecTimeout         time.Duration
 	HealthcheckInterval time.Duration
 
-	MaxInflight       int
-	MaxBody           int64
-	MaxBuffered       int64
-	BufferBody        bool
-	ReadyPath         string
-	SuppressLock      bool
-	LockFolder        string
-	PrefixLogs        bool
-	LogBufferSize     int
-	LogFormat         string
-	AuditLog          string
-	SecretPath        string
-	TrustedProxyHops  int
-	PublicURL         string
-	KeepCredentials   bool
-	AllowOpenUpstream bool
+	MaxInflight        int
+	MaxBody            int64
+	MaxBuffered        int64
+	BufferBody         bool
+	ReadyPath          string
+	SuppressLock       bool
+	LockFolder         string
+	PrefixLogs         bool
+	LogBufferSize      int
+	LogFormat          string
+	AuditLog           string
+	SecretPath         string
+	TrustedProxyHops   int
+	PublicURL          string
+	ForwardCredentials bool
+	AllowOpenUpstream  bool
 
 	Policy Policy
 }
@@ -91,20 +109,20 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "**must be set**, or `auth_config`: the methods of which any one admits a caller, with commas between; `none` lets everybody in",
 		},
 		{
-			Name: "auth_config", Value: setting.Text(&c.authConfig, "path"),
+			Name: "auth_config", Value: setting.Text(&c.authConfig, "a path"),
 			Meaning: "a policy file, instead of `auth` and all `auth_METHOD_FIELD`",
 		},
 		{
-			Name: "secret_mount_path", Default: "/var/openfaas/secrets", Value: setting.Text(&c.SecretPath, "path"),
+			Name: "secret_mount_path", Default: "/var/openfaas/secrets", Value: setting.Text(&c.SecretPath, "a path"),
 			Meaning: "the folder with the mounted secrets",
 		},
 		{
-			Name: "fprocess", Alias: "function_process", Value: setting.Text(&c.Process, "command"),
+			Name: "fprocess", Alias: "function_process", Value: setting.Text(&c.Process, "a command"),
 			Meaning: "the command that starts the function, split at spaces; none if something else runs it",
 		},
 		{
-			Name: "mode", Default: string(Streaming), Value: setting.OneOf(&c.Mode, HTTP, Streaming, Serializing, Static, InProcess),
-			Meaning: "how the function is reached; this version has `http` and, for Go programs, `inproc`",
+			Name: "mode", Default: string(streaming), Value: mode{&c.Mode},
+			Meaning: "how the function is reached; of-watchdog's default and its other modes are not in this version",
 		},
 		{
 			Name: "upstream_url", Alias: "http_upstream_url", Value: setting.Text(&c.upstreamURL, "unix:///tmp/function.sock or http://127.0.0.1:PORT[/prefix]"),
@@ -119,7 +137,7 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "the port for `/metrics`; 0 turns it off",
 		},
 		{
-			Name: "bind_address", Value: setting.Checked(&c.BindAddress, "IP address", isIP),
+			Name: "bind_address", Value: setting.Checked(&c.BindAddress, "an IP address", isIP),
 			Meaning: "the address of both ports; all addresses if not set",
 		},
 		{
@@ -135,7 +153,7 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "how long the function may take; 0 is no bound. A caller lowers it with `X-Timeout: 5s`",
 		},
 		{
-			Name: "healthcheck_interval", Value: setting.Text(&c.interval, "duration such as 30s, 5m or 30 (seconds)"),
+			Name: "healthcheck_interval", Value: setting.Text(&c.interval, "a duration such as 30s, 5m or 30 (seconds)"),
 			Meaning: "how long to go on serving after SIGTERM, or until no request has come for 3s; `write_timeout` if not set",
 		},
 		{
@@ -155,7 +173,7 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "read every body before it goes to the function, so that it has a Content-Length; bounded as above",
 		},
 		{
-			Name: "ready_path", Value: setting.Checked(&c.ReadyPath, "path that begins with /", func(s string) bool { return strings.HasPrefix(s, "/") }),
+			Name: "ready_path", Value: setting.Checked(&c.ReadyPath, "a path that begins with /", func(s string) bool { return strings.HasPrefix(s, "/") }),
 			Meaning: "a path of the function that answers below 400 when it is ready, asked for by `/_/ready`",
 		},
 		{
@@ -179,7 +197,7 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "taken from of-watchdog's settings; each access record has the call's id anyway",
 		},
 		{
-			Name: "audit_log", Value: setting.Text(&c.AuditLog, "path"),
+			Name: "audit_log", Value: setting.Text(&c.AuditLog, "a path"),
 			Meaning: "the file to which refusals are added as JSON; standard error if not set",
 		},
 		{
@@ -187,11 +205,11 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "how many proxies in front add to X-Forwarded-For; 0 believes no such header and replaces them",
 		},
 		{
-			Name: "public_url", Value: setting.Checked(&c.PublicURL, "URL such as https://gw.example.com/function/hook", isPublicURL),
+			Name: "public_url", Value: setting.Checked(&c.PublicURL, "a URL such as https://gw.example.com/function/hook", isPublicURL),
 			Meaning: "the URL that callers use, for the senders that sign it; never taken from a header",
 		},
 		{
-			Name: "forward_credentials", Default: "false", Value: setting.Bool(&c.KeepCredentials),
+			Name: "forward_credentials", Default: "false", Value: setting.Bool(&c.ForwardCredentials),
 			Meaning: "leave the credential on the request that the function gets",
 		},
 		{
@@ -204,28 +222,44 @@ func (c *raw) fields() []setting.Field {
 // Settings describes every process setting, for the tables.
 func Settings() []setting.Field { return new(raw).fields() }
 
+// Names has all names of process settings, with the two that OpenFaaS and the
+// system give.
+func Names() map[string]bool {
+	names := map[string]bool{functionName: true, lockFolder: true}
+	for _, f := range Settings() {
+		names[f.Name] = true
+		if f.Alias != "" {
+			names[f.Alias] = true
+		}
+	}
+	return names
+}
+
+const (
+	functionName = "OPENFAAS_NAME"
+	lockFolder   = "TMPDIR"
+)
+
 // Load makes a Config of settings by their names, and of a policy with the
-// given kinds of method. A name that is not a setting is a problem. The error
-// is setting.Problems, with every problem there is; the Config then has what
-// could be read.
-func Load(settings map[string]string, kinds Kinds) (*Config, error) {
+// given kinds of method. A name that is not a setting is a problem. It returns
+// every problem there is; the Config then has what could be read.
+func Load(settings map[string]string, kinds Kinds) (*Config, setting.Problems) {
 	c := &raw{wrong: map[string]bool{}}
 	fields := c.fields()
 	setting.Defaults(fields)
-	c.FunctionName = settings["OPENFAAS_NAME"]
-	if !isRealm(c.FunctionName) {
+	c.FunctionName = settings[functionName]
+	if !setting.IsPrintable(c.FunctionName) {
 		c.FunctionName = "function"
 	}
-	c.LockFolder = settings["TMPDIR"]
+	c.LockFolder = settings[lockFolder]
 	if c.LockFolder == "" {
 		c.LockFolder = "/tmp"
 	}
 
 	var ps setting.Problems
-	known := map[string]bool{"OPENFAAS_NAME": true, "TMPDIR": true}
+	known := Names()
 	for _, f := range fields {
 		for _, name := range []string{f.Name, f.Alias} { // the alias wins, as in of-watchdog
-			known[name] = true
 			if text := settings[name]; name != "" && text != "" { // an empty value is none
 				if !f.Set(&ps, "", name, text) {
 					c.wrong[f.Name] = true
@@ -242,11 +276,11 @@ func Load(settings map[string]string, kinds Kinds) (*Config, error) {
 		case strings.HasPrefix(name, "auth_"):
 			short[name] = settings[name]
 		default:
-			ps.Add("", name, unknown(name, "", slices.Collect(maps.Keys(known))))
+			ps.Add("", name, setting.Unknown("setting", name, slices.Collect(maps.Keys(known))))
 		}
 	}
 	c.policy(&ps, short, kinds)
-	return &c.Config, ps.Err()
+	return &c.Config, ps
 }
 
 // finish judges the settings together.
@@ -266,11 +300,10 @@ func (c *raw) finish(ps *setting.Problems) {
 		if !c.wrong["upstream_url"] {
 			c.upstream(ps)
 		}
-	case Streaming, Serializing, Static:
-		if c.wrong["mode"] {
-			return
+	case streaming:
+		if !c.wrong["mode"] {
+			ps.Add("", "mode", fmt.Errorf("is %s, which this version has not: want %s", c.Mode, mode{}.Want()))
 		}
-		ps.Add("", "mode", fmt.Errorf("is %s, which this version has not: want http, with upstream_url, or inproc in a Go program", c.Mode))
 	}
 }
 
@@ -328,47 +361,4 @@ func isIP(s string) bool {
 func isPublicURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
-}
-
-func isRealm(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
-}
-
-// unknown says that there is no such name, and which of names may have been
-// meant: one that begins with prefix, if there is one, as name does.
-func unknown(name, prefix string, names []string) error {
-	name = strings.TrimPrefix(name, prefix)
-	best, distance := "", len(name)/2+1
-	slices.Sort(names)
-	for _, n := range names {
-		if rest, ok := strings.CutPrefix(n, prefix); ok {
-			if d := editDistance(name, rest); d < distance {
-				best, distance = n, d
-			}
-		}
-	}
-	if best == "" {
-		return errors.New("there is no such setting")
-	}
-	return fmt.Errorf("there is no such setting; did you mean %s?", best)
-}
-
-// editDistance is how many letters have to be changed to get from a to b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -6,18 +6,41 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"auth-watchdog/watchdog/internal/setting"
 )
 
-// A Section is the configuration of a method, with the fields that describe it.
+// A Section is the configuration of a method.
 type Section interface {
+	// Fields describes it.
 	Fields() []setting.Field
+
+	// Check says what else is wrong with it once the fields are set, as far as
+	// can be told without the secrets; by the names of the fields.
+	Check() setting.Problems
+
+	// Secrets are the names of the secrets that the method needs.
+	Secrets() []string
+
+	// Headers are the canonical names of the request headers by which the
+	// method decides.
+	Headers() []string
+
+	// Present gives r what a caller of the method brings, and returns the body
+	// if that is part of it.
+	Present(r *http.Request, p setting.Presentation) (body string, err error)
+
+	// NewSecret makes the content of one of the method's secrets for a
+	// try-out, with a credential of the given name. credential is what a
+	// caller then presents; if empty, that is the content itself.
+	NewSecret(secretName, name string, expires time.Time) (content, credential string, err error)
 }
 
 // Kinds makes an empty Section for each type of method.
@@ -34,6 +57,18 @@ type Method struct {
 	Name, Type string
 	Section    Section
 	Where      string // in the policy file; empty for the short form
+}
+
+// Setting is how the user names a field of the method, or the method itself if
+// field is empty.
+func (m Method) Setting(field string) string {
+	if m.Where != "" {
+		return join("methods."+m.Name, field)
+	}
+	if field == "" {
+		return "auth_" + m.Type
+	}
+	return shortName(m.Type, field)
 }
 
 // A Rule is a rule as it is written.
@@ -54,11 +89,11 @@ func (r *Rule) fields() []setting.Field {
 			Name: "match", Value: setting.Text(&r.Match, "[METHOD ]/path"),
 			Meaning: "the requests it is for: a pattern of Go's `http.ServeMux` without a host. The most specific rule wins; `/admin/` also covers `/admin`",
 		},
-		{Name: "accept", Value: setting.Words(&r.Accept, "list of methods"), Meaning: "the methods of which any one admits"},
-		{Name: "all", Value: setting.Words(&r.All, "list of methods"), Meaning: "the methods that must all be content; the first one says who the caller is"},
+		{Name: "accept", Value: setting.Words(&r.Accept, "a list of methods"), Meaning: "the methods of which any one admits"},
+		{Name: "all", Value: setting.Words(&r.All, "a list of methods"), Meaning: "the methods that must all be content; the first one says who the caller is"},
 		{Name: "public", Value: setting.Bool(&r.Public), Meaning: "true asks for no credential"},
-		{Name: "require.subjects", Value: setting.Words(&r.Subjects, "list of names"), Meaning: "the callers who may; others get 403"},
-		{Name: "require.scopes", Value: setting.Words(&r.Scopes, "list of scopes"), Meaning: "what the credential must all allow; otherwise 403"},
+		{Name: "require.subjects", Value: setting.Words(&r.Subjects, "a list of names"), Meaning: "the callers who may; others get 403"},
+		{Name: "require.scopes", Value: setting.Words(&r.Scopes, "a list of scopes"), Meaning: "what the credential must all allow; otherwise 403"},
 	}
 }
 
@@ -104,7 +139,7 @@ func (c *raw) unknownNames(ps *setting.Problems, short map[string]string, kinds 
 	}
 	for _, name := range slices.Sorted(maps.Keys(short)) {
 		if !slices.Contains(names, name) {
-			ps.Add("", name, unknown(name, "", names))
+			ps.Add("", name, setting.Unknown("setting", name, names))
 			delete(short, name)
 		}
 	}
@@ -156,16 +191,17 @@ func (c *raw) policyFile(ps *setting.Problems, kinds Kinds) {
 		*ps = append(*ps, setting.Problem{Name: "auth_config", Got: &c.authConfig, Err: fmt.Errorf("want a policy file that can be read: %w", errors.Unwrap(err))})
 		return
 	}
-	p := &parser{file: c.authConfig, problems: ps, kinds: kinds}
-	c.Policy = p.policy(text)
+	policy, more := ParsePolicy(c.authConfig, text, kinds)
+	c.Policy = policy
+	*ps = append(*ps, more...)
 }
 
 // ParsePolicy reads the text of a policy file. file is its name, for the
 // problems.
-func ParsePolicy(file string, text []byte, kinds Kinds) (Policy, error) {
+func ParsePolicy(file string, text []byte, kinds Kinds) (Policy, setting.Problems) {
 	var ps setting.Problems
 	policy := (&parser{file: file, problems: &ps, kinds: kinds}).policy(text)
-	return policy, ps.Err()
+	return policy, ps
 }
 
 // A parser reads a policy file node by node: the library's own decoding says
@@ -201,16 +237,19 @@ func (p *parser) policy(text []byte) Policy {
 	if !p.plain(root) {
 		return Policy{}
 	}
-	var policy Policy
-	for key, value := range p.mapping(root, "") {
-		switch key.Value {
-		case "methods":
-			policy.Methods = p.methods(value)
-		case "rules":
-			policy.Rules = p.rules(value, policy.Methods)
-		default:
-			p.bad(key, key.Value, "there is no such key: want methods and rules")
+	sections := map[string]*yaml.Node{}
+	for _, e := range p.mapping(root, "") {
+		if e.key.Value != "methods" && e.key.Value != "rules" {
+			p.bad(e.key, e.key.Value, "there is no such key: want methods and rules")
 		}
+		sections[e.key.Value] = e.value
+	}
+	var policy Policy
+	if n := sections["methods"]; n != nil {
+		policy.Methods = p.methods(n)
+	}
+	if n := sections["rules"]; n != nil { // they name methods, wherever those stand
+		policy.Rules = p.rules(n, policy.Methods)
 	}
 	if len(policy.Rules) == 0 {
 		p.bad(root, "rules", "want at least one rule: without it every request is refused")
@@ -232,40 +271,30 @@ func (p *parser) plain(n *yaml.Node) bool {
 	return ok
 }
 
-// mapping yields the keys of a mapping with their values. methods come first:
-// rules refer to them, wherever in the file they stand.
-func (p *parser) mapping(n *yaml.Node, name string) func(yield func(key, value *yaml.Node) bool) {
-	type pair struct{ key, value *yaml.Node }
-	var pairs []pair
-	seen := map[string]bool{}
+// A pair is a key of a mapping with its value.
+type pair struct{ key, value *yaml.Node }
+
+// mapping returns the pairs of a mapping whose keys can be told apart.
+func (p *parser) mapping(n *yaml.Node, name string) []pair {
 	if n.Kind != yaml.MappingNode {
 		p.bad(n, name, "want a mapping, key: value")
-		n = &yaml.Node{}
+		return nil
 	}
+	var pairs []pair
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		full := join(name, key.Value)
 		switch {
 		case key.Kind != yaml.ScalarNode:
 			p.bad(key, name, "want words as keys")
-			continue
 		case seen[key.Value]:
-			p.bad(key, full, "stands twice")
-			continue
-		}
-		seen[key.Value] = true
-		pairs = append(pairs, pair{key, value})
-	}
-	slices.SortStableFunc(pairs, func(a, b pair) int {
-		return boolOrder(a.key.Value != "methods", b.key.Value != "methods")
-	})
-	return func(yield func(key, value *yaml.Node) bool) {
-		for _, pair := range pairs {
-			if !yield(pair.key, pair.value) {
-				return
-			}
+			p.bad(key, join(name, key.Value), "stands twice")
+		default:
+			seen[key.Value] = true
+			pairs = append(pairs, pair{key, value})
 		}
 	}
+	return pairs
 }
 
 // join puts a dot between names that are not empty.
@@ -276,26 +305,18 @@ func join(a, b string) string {
 	return a + "." + b
 }
 
-func boolOrder(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
-}
-
 func (p *parser) methods(n *yaml.Node) []Method {
 	var methods []Method
-	for key, value := range p.mapping(n, "methods") {
+	for _, e := range p.mapping(n, "methods") {
+		key, value := e.key, e.value
 		name := join("methods", key.Value)
 		m := Method{Name: key.Value, Where: p.where(key)}
 		if !setting.ValidName(m.Name) || m.Name == "none" {
 			p.bad(key, name, "want a name of at most 64 letters, digits and . _ : - @, not none")
 		}
 		kind, rest := key, []*yaml.Node{} // what is not the type
-		for k, v := range p.mapping(value, name) {
+		for _, e := range p.mapping(value, name) {
+			k, v := e.key, e.value
 			if k.Value == "type" {
 				m.Type, kind = v.Value, v
 				continue
@@ -347,7 +368,8 @@ func (p *parser) rules(n *yaml.Node, methods []Method) []Rule {
 // mappings have dotted names; "name" in one stands for the mapping itself. set
 // has the fields that were given a value, in whatever spelling.
 func (p *parser) fields(n *yaml.Node, context, prefix string, fields []setting.Field, set map[string]bool) {
-	for key, value := range p.mapping(n, join(context, strings.TrimSuffix(prefix, "."))) {
+	for _, e := range p.mapping(n, join(context, strings.TrimSuffix(prefix, "."))) {
+		key, value := e.key, e.value
 		name := prefix + key.Value
 		full := join(context, name)
 		f, ok := find(fields, name)
@@ -375,7 +397,7 @@ func (p *parser) fields(n *yaml.Node, context, prefix string, fields []setting.F
 		case nested:
 			p.bad(value, full, "want a mapping, key: value")
 		default:
-			p.problems.Add(p.where(key), full, unknown(name, prefix, names(fields)))
+			p.problems.Add(p.where(key), full, setting.Unknown("setting", key.Value, names(fields, prefix)))
 		}
 	}
 }
@@ -398,7 +420,8 @@ func (p *parser) keyed(f setting.Field, n *yaml.Node, name string) bool {
 	if !ok {
 		return false
 	}
-	for key, value := range p.mapping(n, name) {
+	for _, e := range p.mapping(n, name) {
+		key, value := e.key, e.value
 		if value.Kind != yaml.ScalarNode || value.Tag == "!!null" {
 			p.bad(value, join(name, key.Value), "want a text")
 			continue
@@ -418,10 +441,13 @@ func find(fields []setting.Field, name string) (setting.Field, bool) {
 	return fields[i], true
 }
 
-func names(fields []setting.Field) []string {
-	list := make([]string, len(fields))
-	for i, f := range fields {
-		list[i] = f.Name
+// names are those of the fields under a prefix, without it.
+func names(fields []setting.Field, prefix string) []string {
+	var list []string
+	for _, f := range fields {
+		if rest, ok := strings.CutPrefix(f.Name, prefix); ok {
+			list = append(list, rest)
+		}
 	}
 	return list
 }

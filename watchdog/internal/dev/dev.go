@@ -1,3 +1,5 @@
+// Package dev runs a function's folder under the watchdog without a container,
+// for the desk of who writes it.
 package dev
 
 import (
@@ -87,6 +89,7 @@ type desk struct {
 type build struct {
 	watchdog *watchdog.Watchdog
 	settings watchdog.Settings
+	tryOut   *watchdog.TryOut
 	stack    *stack
 	secrets  folder
 	sources  [sha256.Size]byte
@@ -135,13 +138,12 @@ func (d *desk) prepare(round int) (*build, error) {
 	}
 	b.settings = watchdog.Environ(list)
 
-	needs, err := watchdog.Needs(b.settings)
-	if err != nil {
+	if b.tryOut, err = watchdog.NewTryOut(b.settings); err != nil {
 		return nil, err
 	}
 	b.secrets = folder{path: secrets, out: d.Stdout, shown: map[string]string{}}
 	if round == 0 {
-		if err := b.secrets.fill(needs, s.function.Secrets); err != nil {
+		if err := b.secrets.fill(b.tryOut, s.function.Secrets); err != nil {
 			return nil, err
 		}
 	}
@@ -225,15 +227,14 @@ func sources(s *stack, t *template) [sha256.Size]byte {
 // welcome prints a command for each way into the function.
 func (d *desk) welcome(b *build) {
 	base := "http://127.0.0.1:" + strconv.Itoa(d.Port)
-	examples, err := watchdog.Examples(b.settings, base, func(name string) string {
+	examples, err := b.tryOut.Examples(base, func(name string) string {
 		if s := b.secrets.shown[name]; s != "" {
 			return s
 		}
 		return "$KEY" // only its digest is here
 	})
 	if err != nil {
-		fmt.Fprintf(d.Stderr, "no examples: %v\n", err)
-		return
+		fmt.Fprintf(d.Stderr, "no example for some: %v\n", err)
 	}
 	fmt.Fprintf(d.Stdout, "\n%s is at %s\n\n", b.stack.name, base)
 	for _, e := range examples {

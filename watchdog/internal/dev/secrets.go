@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog"
-	"auth-watchdog/watchdog/auth/basic"
-	"auth-watchdog/watchdog/auth/bearer"
 	"auth-watchdog/watchdog/secret"
 )
 
@@ -33,22 +31,25 @@ type folder struct {
 	shown map[string]string // what stands for a secret in a curl: the credential, or how the shell gets it
 }
 
-// fill makes the secrets that the methods need and that are missing, and the
+// fill makes the secrets that the policy needs and that are missing, and the
 // others that the stack file names.
-func (f *folder) fill(methods []watchdog.Need, others []string) error {
+func (f *folder) fill(t *watchdog.TryOut, others []string) error {
 	if err := os.MkdirAll(f.path, 0o700); err != nil {
 		return err
 	}
-	for _, m := range methods {
-		for _, name := range m.Secrets {
-			if err := f.make(m.Type, name); err != nil {
-				return err
-			}
+	needed := t.Secrets()
+	for _, name := range needed {
+		content, credential, err := t.NewSecret(name, devName, time.Now().Add(devLife))
+		if err != nil && f.isMissing(name) {
+			return fmt.Errorf("secret %q: %w", name, err)
+		}
+		if err := f.make(name, content, credential); err != nil {
+			return err
 		}
 	}
 	for _, name := range others {
-		if _, done := f.shown[name]; !done {
-			if err := f.make("", name); err != nil {
+		if !slices.Contains(needed, name) {
+			if err := f.make(name, rand.Text(), ""); err != nil {
 				return err
 			}
 		}
@@ -56,37 +57,29 @@ func (f *folder) fill(methods []watchdog.Need, others []string) error {
 	return nil
 }
 
+func (f *folder) isMissing(name string) bool {
+	_, err := os.Stat(filepath.Join(f.path, name))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // make makes a secret if it is missing, and finds out how to present it.
-func (f *folder) make(kind, name string) error {
+// content and credential are as from NewSecret.
+func (f *folder) make(name, content, credential string) error {
 	if !secret.ValidName(name) {
 		return fmt.Errorf("secret %q: want a name of small letters, digits, dots and dashes", name)
 	}
 	path := filepath.Join(f.path, name)
-	text, err := os.ReadFile(path)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
-		return err
-	}
+	missing := f.isMissing(name)
 	switch {
-	case kind == "bearer":
-		return f.line(path, name, string(text), missing, func() (credential, line string, err error) {
-			l := bearer.Line{Name: devName, Key: bearer.NewKey(), Expires: time.Now().Add(devLife)}
-			line, err = l.Digested()
-			return l.Key, line, err
-		})
-	case kind == "basic" && name != basic.PairUser && name != basic.PairPassword:
-		return f.line(path, name, string(text), missing, func() (credential, line string, err error) {
-			password := rand.Text()
-			line, err = basic.NewLine(devName, password, "")
-			return devName + ":" + password, line, err
-		})
-	case !missing:
+	case credential != "":
+		return f.line(path, name, content, credential, missing)
+	case missing:
+		fmt.Fprintf(f.out, "made %s: %s\n", path, content)
 		f.shown[name] = f.cat(name)
-		return nil
-	case name == basic.PairUser:
-		return f.write(path, name, devName)
+		return secret.WriteFile(path, []byte(content+"\n"), 0o600)
 	}
-	return f.write(path, name, rand.Text())
+	f.shown[name] = f.cat(name)
+	return nil
 }
 
 // cat is how the shell gets a secret that is kept as it is, so that it need not
@@ -101,40 +94,32 @@ func (f *folder) cat(name string) string {
 	return fmt.Sprintf("$(cat %s)", path)
 }
 
-// write makes a secret that is kept as it is.
-func (f *folder) write(path, name, text string) error {
-	fmt.Fprintf(f.out, "made %s: %s\n", path, text)
-	f.shown[name] = f.cat(name)
-	return secret.WriteFile(path, []byte(text+"\n"), 0o600)
-}
-
 // line keeps a secret with a line for each credential: dev's own is made anew,
 // those of others stay as they are.
-func (f *folder) line(path, name, text string, missing bool, fresh func() (credential, line string, err error)) error {
-	var lines []string
-	mine := missing
-	for l := range strings.Lines(text) {
+func (f *folder) line(path, name, mine, credential string, missing bool) error {
+	text, err := os.ReadFile(path)
+	if err != nil && !missing {
+		return err
+	}
+	lines := []string{mine}
+	found := missing
+	for l := range strings.Lines(string(text)) {
 		l = strings.TrimRight(l, "\r\n")
 		if strings.HasPrefix(l, devName+" ") || strings.HasPrefix(l, devName+":") {
-			mine = true
+			found = true
 			continue
 		}
 		lines = append(lines, l)
 	}
-	if !mine {
-		f.shown[name] = ""
-		if words := strings.Fields(text); len(words) == 1 && !strings.Contains(text, ":") {
+	if !found {
+		if words := strings.Fields(string(text)); len(words) == 1 && !strings.Contains(words[0], ":") {
 			f.shown[name] = f.cat(name) // one key, kept as it is
 		}
 		return nil
-	}
-	credential, l, err := fresh()
-	if err != nil {
-		return err
 	}
 	if missing {
 		fmt.Fprintf(f.out, "made %s: its credential is shown only now: %s\n", path, credential)
 	}
 	f.shown[name] = credential
-	return secret.WriteFile(path, []byte(strings.Join(slices.Insert(lines, 0, l), "\n")+"\n"), 0o600)
+	return secret.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }

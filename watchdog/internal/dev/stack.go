@@ -1,5 +1,3 @@
-// Package dev runs a function's folder under the watchdog without a container,
-// for the desk of who writes it.
 package dev
 
 import (

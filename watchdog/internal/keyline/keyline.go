@@ -30,22 +30,31 @@ func Split(line string) (words []string, o Options, err error) {
 		switch {
 		case name == "scopes" && hasValue && o.Scopes == nil:
 			o.Scopes = strings.Split(value, ",")
-			for _, s := range o.Scopes {
-				if !setting.ValidName(s) {
-					return nil, Options{}, errors.New("scopes: want words of at most 64 letters, digits and . _ : - @, with commas between")
-				}
+			if err := CheckScopes(o.Scopes); err != nil {
+				return nil, Options{}, err
 			}
 		case name == "expires" && hasValue && o.Expires.IsZero():
 			if o.Expires, err = time.Parse(time.RFC3339, value); err != nil || o.Expires.IsZero() {
 				return nil, Options{}, errors.New("expires: want a time such as 2027-01-31T00:00:00Z")
 			}
 		case isLetters(name) && strings.Trim(value, "=") != "", resemblesOption(field):
-			return nil, Options{}, errors.New("has an option that is not one, or one twice: want " + Usage)
+			return nil, Options{}, errors.New("has an option that is not one, or one twice: want " + Usage +
+				", and a key with = in the middle as sha256: and its SHA-256 in hex")
 		default:
 			words = append(words, field)
 		}
 	}
 	return words, o, nil
+}
+
+// CheckScopes says what is wrong with scopes.
+func CheckScopes(scopes []string) error {
+	for _, s := range scopes {
+		if !setting.ValidName(s) {
+			return errors.New("scopes: want words of at most 64 letters, digits and . _ : - @, with commas between")
+		}
+	}
+	return nil
 }
 
 func isLetters(s string) bool {

@@ -17,7 +17,8 @@ func at(year int, month time.Month, day int) time.Time {
 const (
 	badScopes  = "scopes: want words of at most 64 letters, digits and . _ : - @, with commas between"
 	badExpires = "expires: want a time such as 2027-01-31T00:00:00Z"
-	badOption  = "has an option that is not one, or one twice: want [scopes=a,b] [expires=2027-01-31T00:00:00Z]"
+	badOption  = "has an option that is not one, or one twice: want [scopes=a,b] [expires=2027-01-31T00:00:00Z]" +
+		", and a key with = in the middle as sha256: and its SHA-256 in hex"
 )
 
 func TestSplitTakesOptionsFromWords(t *testing.T) {

@@ -1,4 +1,3 @@
-// Package limit bounds how many, how much and how often.
 package limit
 
 import (

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -28,6 +27,9 @@ func NewAudit(w io.Writer) *slog.Logger {
 
 // event is the name of a refusal in OWASP's logging vocabulary.
 func event(r auth.Reason) string {
+	if r == auth.BuffersFull {
+		return "excess_rate_limit_exceeded"
+	}
 	switch r.Status() {
 	case http.StatusForbidden:
 		return "authz_fail"
@@ -45,7 +47,7 @@ func (o *Observer) refused(req *http.Request, r *Record) {
 	d := r.Decision
 	attrs := []slog.Attr{
 		slog.String("appid", "auth-watchdog"),
-		slog.String("function", o.name),
+		slog.String("function", o.Function),
 		slog.String("reason", string(d.Reason)),
 		slog.Int("status", d.Reason.Status()),
 		slog.String("call_id", r.CallID),
@@ -62,17 +64,13 @@ func (o *Observer) refused(req *http.Request, r *Record) {
 	if d.Method != "" {
 		attrs = append(attrs, slog.String("auth_method", d.Method))
 	}
-	subject := d.Subject
-	if subject == "" {
-		subject = d.Identity.Subject
-	}
-	if subject != "" {
-		attrs = append(attrs, slog.String("userid", subject))
+	if d.Subject != "" {
+		attrs = append(attrs, slog.String("userid", d.Subject))
 	}
 	if err := d.Err(); err != nil {
 		attrs = append(attrs, slog.String("description", err.Error()))
 	}
-	o.audit.LogAttrs(context.Background(), slog.LevelWarn, event(d.Reason), attrs...) //nolint:sloglint // of a closed set
+	o.Audit.LogAttrs(req.Context(), slog.LevelWarn, event(d.Reason), attrs...) //nolint:sloglint // of a closed set
 }
 
 func short(s string) string {

@@ -1,12 +1,10 @@
 package observe
 
 import (
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,44 +14,17 @@ import (
 	"auth-watchdog/watchdog/auth"
 )
 
-// An Observer writes down what happens. It has a registry of its own: two of
-// them in a process do not meet.
-type Observer struct {
-	log   *slog.Logger
-	audit *slog.Logger
-	name  string // of the function
-
-	registry  *prometheus.Registry
-	requests  *prometheus.CounterVec
-	duration  *prometheus.HistogramVec
-	inflight  prometheus.Gauge
-	decisions *prometheus.CounterVec
-	judging   prometheus.Histogram
-	reloads   *prometheus.CounterVec
-
-	lastUsed *prometheus.GaugeVec
-	mu       sync.Mutex
-	kept     map[entry]bool // the credentials that have a series
-}
-
 // An entry names a credential in metrics.
-type entry struct{ secret, key string }
+type entry struct{ secret, name string }
 
 // maxEntries is how many credentials have a series of their own; a set with
 // more of them has one for all.
 const maxEntries = 1000
 
-// Options of an [Observer].
-type Options struct {
-	Log      *slog.Logger
-	Audit    *slog.Logger
-	Function string
-}
-
 // New returns an Observer that has seen nothing.
 func New(o Options) *Observer {
 	ob := &Observer{
-		log: o.Log, audit: o.Audit, name: o.Function,
+		Options:  o,
 		registry: prometheus.NewRegistry(),
 		kept:     map[entry]bool{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -69,8 +40,8 @@ func New(o Options) *Observer {
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "auth_decisions_total", Help: "requests judged, by the method that decided, the result (admitted, refused, error) and the reason",
 		}, []string{"method", "result", "reason"}),
-		judging: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "auth_decision_duration_seconds", Help: "Seconds spent judging a request, reading its body included if it is signed.",
+		deciding: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "auth_decision_duration_seconds", Help: "Seconds spent deciding on a request, reading its body included if it is signed.",
 			Buckets: []float64{1e-6, 5e-6, 25e-6, 1e-4, 5e-4, 25e-4, .01, .05, .25, 1, 5},
 		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -85,7 +56,7 @@ func New(o Options) *Observer {
 		ob.reloads.WithLabelValues(result)
 	}
 	ob.registry.MustRegister(
-		ob.requests, ob.duration, ob.inflight, ob.decisions, ob.judging, ob.reloads, ob.lastUsed,
+		ob.requests, ob.duration, ob.inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return ob
@@ -96,13 +67,13 @@ func (o *Observer) Metrics() http.Handler {
 	return promhttp.InstrumentMetricHandler(o.registry, promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}))
 }
 
-// methods are those that have a label of their own; a caller can make up
+// httpMethods are those that have a label of their own; a caller can make up
 // others.
-var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"}
+var httpMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"}
 
 func (o *Observer) count(r *Record, elapsed time.Duration) {
 	method := "unknown"
-	if slices.Contains(methods, r.Method) {
+	if slices.Contains(httpMethods, r.Method) {
 		method = strings.ToLower(r.Method)
 	}
 	code := strconv.Itoa(r.Status)
@@ -113,7 +84,7 @@ func (o *Observer) count(r *Record, elapsed time.Duration) {
 // Decided writes down a decision of the gate.
 func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 	r := FromContext(req.Context())
-	r.Decision, r.Decided = d, time.Now()
+	r.Decision, r.Reason = d, string(d.Reason)
 	method, result := d.Method, "refused"
 	switch status := d.Reason.Status(); {
 	case d.Allowed():
@@ -124,12 +95,10 @@ func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 	if method == "" {
 		method = "none"
 	}
-	o.decisions.WithLabelValues(method, result, string(d.Reason)).Inc()
-	if !r.Judging.IsZero() {
-		o.judging.Observe(r.Decided.Sub(r.Judging).Seconds())
-	}
+	o.decisions.WithLabelValues(method, result, r.Reason).Inc()
+	o.deciding.Observe(d.Took.Seconds())
 	if id := d.Identity; d.Allowed() && id.Secret != "" {
-		o.used(entry{id.Secret, id.Key}, r.Decided)
+		o.used(entry{id.Secret, id.Entry}, time.Now())
 	}
 	if !d.Allowed() {
 		o.refused(req, r)
@@ -152,16 +121,16 @@ func (o *Observer) Keep(credentials []auth.Credential) {
 	kept := map[entry]bool{}
 	for _, c := range credentials {
 		if len(kept) < maxEntries {
-			kept[entry{c.Secret, c.Key}] = true
+			kept[entry{c.Secret, c.Entry}] = true
 		}
 	}
 	for e := range o.kept {
 		if !kept[e] {
-			o.lastUsed.DeleteLabelValues(e.secret, e.key)
+			o.lastUsed.DeleteLabelValues(e.secret, e.name)
 		}
 	}
 	for e := range kept {
-		o.lastUsed.WithLabelValues(e.secret, e.key)
+		o.lastUsed.WithLabelValues(e.secret, e.name)
 	}
 	o.kept = kept
 }
@@ -171,7 +140,7 @@ func (o *Observer) used(e entry, at time.Time) {
 	known := o.kept[e]
 	o.mu.Unlock()
 	if !known {
-		e.key = "others"
+		e.name = "others"
 	}
-	o.lastUsed.WithLabelValues(e.secret, e.key).Set(float64(at.UnixMilli()) / 1000)
+	o.lastUsed.WithLabelValues(e.secret, e.name).Set(float64(at.UnixMilli()) / 1000)
 }

@@ -1,5 +1,3 @@
-// Package observe records what became of each request: in metrics, in the
-// access log, and in audit events for what was refused.
 package observe
 
 import (
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/internal/reply"
 )
 
 // A Record is what is known of a request. The outermost stage makes it, those
@@ -28,16 +27,15 @@ type Record struct {
 	Path    string
 	Start   time.Time
 
-	Decision auth.Decision
-	Decided  time.Time // zero if the request never came to a decision
-	Judging  time.Time // when the gate began
+	Decision auth.Decision // zero if the request never came to one
+	Reason   string        // why; of the decision, or of a later stage that refused
 
 	Status int
 	Bytes  int64
 
-	// OnStream, if set, is called when the answer turns out to be a stream
-	// that has no end of its own.
-	OnStream func()
+	// OnStream, if set, is called when the answer turns out to have no end of
+	// its own: a stream, or a connection that was upgraded.
+	OnStream func(upgraded bool)
 }
 
 type recordKey struct{}
@@ -51,8 +49,8 @@ func FromContext(ctx context.Context) *Record {
 	return &Record{}
 }
 
-// CallIDHeader names the id by which a call is followed through OpenFaaS.
-const CallIDHeader = "X-Call-Id"
+// callIDHeader names the id by which a call is followed through OpenFaaS.
+const callIDHeader = "X-Call-Id"
 
 // statusClientGone is recorded when the caller left before the answer began.
 const statusClientGone = 499
@@ -61,17 +59,16 @@ const statusClientGone = 499
 const longestCallID = 128
 
 // Stage returns the outermost stage: it sees all that follows, refusals and
-// panics too. writeTimeout is how long a caller may take to accept a piece of
-// the answer.
-func (o *Observer) Stage(writeTimeout, readTimeout time.Duration, address func(*http.Request) netip.Addr, next http.Handler) http.Handler {
+// panics too.
+func (o *Observer) Stage(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header[CallIDHeader]
+		id := r.Header[callIDHeader]
 		if len(id) != 1 || !isCallID(id[0]) {
 			id = []string{newCallID()}
-			r.Header[CallIDHeader] = id
+			r.Header[callIDHeader] = id
 		}
-		record := &Record{CallID: id[0], Address: address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()}
-		rec := &recorder{ResponseWriter: w, record: record, control: http.NewResponseController(w), patience: writeTimeout}
+		record := &Record{CallID: id[0], Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()}
+		rec := &recorder{ResponseWriter: w, record: record, control: http.NewResponseController(w), patience: o.WriteTimeout}
 
 		o.inflight.Inc()
 		defer func() {
@@ -82,12 +79,12 @@ func (o *Observer) Stage(writeTimeout, readTimeout time.Duration, address func(*
 				panic(http.ErrAbortHandler) // the caller sees that the answer is not whole
 			}
 			if p != nil {
-				http.Error(rec, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+				reply.Write(rec, http.StatusInternalServerError, 0)
 			}
 			// What is left of answer and body is flushed and read after us.
 			rec.patient()
 			if r.ContentLength != 0 {
-				_ = rec.control.SetReadDeadline(time.Now().Add(readTimeout))
+				_ = rec.control.SetReadDeadline(time.Now().Add(o.ReadTimeout))
 			}
 		}()
 		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recordKey{}, record)))
@@ -106,7 +103,7 @@ func (o *Observer) finish(r *http.Request, record *Record, rec *recorder, p any)
 	switch {
 	case p != nil && !errors.Is(asError(p), http.ErrAbortHandler):
 		record.Status = http.StatusInternalServerError
-		o.log.Error("the function panicked", "call_id", record.CallID, "panic", p, "stack", string(debug.Stack()))
+		o.Log.Error("the function panicked", "call_id", record.CallID, "panic", p, "stack", string(debug.Stack()))
 	case record.Status == 0 && (p != nil || r.Context().Err() != nil):
 		record.Status = statusClientGone
 	case record.Status == 0:
@@ -128,16 +125,14 @@ func (o *Observer) access(r *Record, elapsed time.Duration) {
 		slog.Float64("seconds", elapsed.Seconds()),
 		slog.String("call_id", r.CallID),
 	)
-	if !r.Decided.IsZero() {
-		attrs = append(attrs, slog.String("reason", string(r.Decision.Reason)))
-		if r.Decision.Identity.Subject != "" {
-			attrs = append(attrs, slog.String("subject", r.Decision.Identity.Subject))
-		}
-		if r.Decision.Method != "" {
-			attrs = append(attrs, slog.String("auth_method", r.Decision.Method))
+	for _, a := range []slog.Attr{
+		slog.String("reason", r.Reason), slog.String("subject", r.Decision.Subject), slog.String("auth_method", r.Decision.Method),
+	} {
+		if a.Value.String() != "" {
+			attrs = append(attrs, a)
 		}
 	}
-	o.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+	o.Log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }
 
 func isCallID(s string) bool {
@@ -176,12 +171,18 @@ func (r *recorder) patient() {
 
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		r.status = status
-		if r.record.OnStream != nil && isStream(r.Header()) {
-			r.record.OnStream()
-		}
+		r.begin(status)
 	}
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// begin notes the status of the answer.
+func (r *recorder) begin(status int) {
+	r.status = status
+	upgraded := status == http.StatusSwitchingProtocols
+	if r.record.OnStream != nil && (upgraded || isStream(r.Header())) {
+		r.record.OnStream(upgraded)
+	}
 }
 
 // isStream reports whether an answer goes on until somebody ends it.
@@ -219,7 +220,7 @@ func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	_ = r.control.SetWriteDeadline(time.Time{})
 	c, rw, err := r.control.Hijack()
 	if err == nil && r.status == 0 {
-		r.status = http.StatusSwitchingProtocols
+		r.begin(http.StatusSwitchingProtocols)
 	}
 	return c, rw, err
 }

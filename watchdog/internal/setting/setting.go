@@ -22,13 +22,13 @@ type Value interface {
 	// Its error says what would be right: "want a number from 1 to 65535".
 	Set(text ...string) error
 
-	// Want says what Set takes, for the tables: "number from 1 to 65535".
+	// Want says what Set takes: "a number from 1 to 65535".
 	Want() string
 }
 
-// A Private Value is not repeated in error messages: it names a secret, and
+// A private Value is not repeated in error messages: it names a secret, and
 // people type the secret itself there.
-type Private interface{ Private() }
+type private interface{ private() }
 
 // A Problem is something wrong with a setting.
 type Problem struct {
@@ -82,6 +82,31 @@ func (ps *Problems) Add(where, name string, err error) {
 	*ps = append(*ps, Problem{Where: where, Name: name, Err: err})
 }
 
+// AddErr appends a problem of the given place and name for each of the errors
+// that err joins. A Problem among them keeps its own.
+func (ps *Problems) AddErr(where, name string, err error) {
+	for _, e := range Flatten(err) {
+		if p, ok := e.(Problem); ok { //nolint:errorlint // as it is, or wrapped words would be lost
+			*ps = append(*ps, p)
+			continue
+		}
+		ps.Add(where, name, e)
+	}
+}
+
+// Flatten takes joined errors apart.
+func Flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost is meant
+	if !ok {
+		return []error{err}
+	}
+	var list []error
+	for _, e := range joined.Unwrap() {
+		list = append(list, Flatten(e)...)
+	}
+	return list
+}
+
 // Err returns ps as an error, or nil if there is none.
 func (ps Problems) Err() error {
 	if len(ps) == 0 {
@@ -98,7 +123,7 @@ func (f Field) Set(ps *Problems, where, name string, text ...string) bool {
 		return true
 	}
 	p := Problem{Where: where, Name: name, Err: err}
-	if _, private := f.Value.(Private); !private {
+	if _, ok := f.Value.(private); !ok {
 		p.Got = Repeatable(strings.Join(text, ","))
 	}
 	*ps = append(*ps, p)

@@ -101,9 +101,9 @@ func TestAFieldReportsWhatItCannotTake(t *testing.T) {
 		{"bad", Int(&n, 0, 1<<20), "", []string{"ten"}, `x="ten": want a number from 0 to 1048576`},
 		{"bad in a file", Int(&n, 0, 1<<20), "auth.yml:7", []string{"ten"}, `auth.yml:7: x="ten": want a number from 0 to 1048576`},
 		{"several for one", Int(&n, 0, 1<<20), "", []string{"1", "2"}, `x="1,2": want a number from 0 to 1048576`},
-		{"good list", Words(&words, "list of names"), "", []string{"a", "b"}, ""},
-		{"bad list", Words(&words, "list of names"), "", []string{"a", ""}, `x="a,": want a list of names`},
-		{"list with one twice", Words(&words, "list of names"), "", []string{"a", "a"}, `x="a,a": has "a" twice`},
+		{"good list", Words(&words, "a list of names"), "", []string{"a", "b"}, ""},
+		{"bad list", Words(&words, "a list of names"), "", []string{"a", ""}, `x="a,": want a list of names`},
+		{"list with one twice", Words(&words, "a list of names"), "", []string{"a", "a"}, `x="a,a": has "a" twice`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var ps Problems
@@ -133,7 +133,7 @@ func TestASecretInTheNamesPlaceIsNotRepeated(t *testing.T) {
 			var name string
 			var ps Problems
 			Field{Name: "secret", Value: SecretName(&name)}.Set(&ps, "auth.yml:7", "methods.key.secret", tt.text...)
-			want := "auth.yml:7: methods.key.secret: want a name of a secret (small letters, digits, - and .), not the secret itself"
+			want := "auth.yml:7: methods.key.secret: want the name of a secret (small letters, digits, - and .), not the secret itself"
 			if got := ps.Error(); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
@@ -158,7 +158,7 @@ func TestDefaultsAreGivenToTheirFields(t *testing.T) {
 		{Name: "port", Default: "8080", Value: Int(&port, 0, 65535)},
 		{Name: "timeout", Default: "30s", Value: Duration(&timeout)},
 		{Name: "words", Default: "a,b", Value: Words(&words, "words")},
-		{Name: "path", Value: Text(&path, "path")},
+		{Name: "path", Value: Text(&path, "a path")},
 	})
 	if port != 8080 {
 		t.Errorf("port: got %d, want 8080", port)
@@ -211,7 +211,7 @@ func TestTableIsMarkdown(t *testing.T) {
 	want := strings.Join([]string{
 		"| name | default | value | meaning |",
 		"|---|---|---|---|",
-		"| `port` | `8080` | number from 0 to 65535 | the port for callers; 0 takes a free one |",
+		"| `port` | `8080` | a number from 0 to 65535 | the port for callers; 0 takes a free one |",
 		"| `fprocess`, `function_process` | – | command | the command |",
 		`| ` + "`sig.encoding` | `hex`" + ` | hex\|base64 | hex \| base64 |`,
 		"",

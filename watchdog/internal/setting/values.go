@@ -14,7 +14,8 @@ import (
 	"auth-watchdog/watchdog/secret"
 )
 
-// value makes a Value of a single text.
+// value makes a Value of a single text. want begins with an article where one
+// belongs, so that it reads well in a sentence and in a table.
 type value[T any] struct {
 	p     *T
 	want  string
@@ -30,29 +31,15 @@ func (v value[T]) Set(text ...string) error {
 			return nil
 		}
 	}
-	return wanted(v.want)
+	return Wanted(v)
 }
 
-// Wanted is the error of a Value that got something it can't take at all, such
-// as a mapping.
-func Wanted(v Value) error { return wanted(v.Want()) }
-
-func wanted(want string) error {
-	for article, nouns := range map[string][]string{
-		"a ": {"number", "duration", "size", "path", "name", "header", "URL", "list", "mapping", "command"}, "an ": {"IP"},
-	} {
-		for _, noun := range nouns {
-			if strings.HasPrefix(want, noun+" ") || want == noun {
-				return errors.New("want " + article + want)
-			}
-		}
-	}
-	return errors.New("want " + want)
-}
+// Wanted is the error of a Value that got something it can't take.
+func Wanted(v Value) error { return errors.New("want " + v.Want()) }
 
 // Int is a whole number from low to high.
 func Int(p *int, low, high int) Value {
-	return value[int]{p, fmt.Sprintf("number from %d to %d", low, high), func(s string) (int, bool) {
+	return value[int]{p, fmt.Sprintf("a number from %d to %d", low, high), func(s string) (int, bool) {
 		n, err := strconv.Atoi(s)
 		return n, err == nil && low <= n && n <= high
 	}}
@@ -68,12 +55,12 @@ func Bool(p *bool) Value {
 
 // Duration is a whole number of seconds or a Go duration, not negative.
 func Duration(p *time.Duration) Value {
-	return duration(p, 0, "duration such as 30s, 5m or 30 (seconds)")
+	return duration(p, 0, "a duration such as 30s, 5m or 30 (seconds)")
 }
 
 // PositiveDuration is a Duration longer than nothing.
 func PositiveDuration(p *time.Duration) Value {
-	return duration(p, 1, "duration over 0, such as 30s, 5m or 30 (seconds)")
+	return duration(p, 1, "a duration over 0, such as 30s, 5m or 30 (seconds)")
 }
 
 func duration(p *time.Duration, low time.Duration, want string) Value {
@@ -91,7 +78,7 @@ func duration(p *time.Duration, low time.Duration, want string) Value {
 
 // Bytes is a size in bytes, with or without the unit KiB, MiB or GiB.
 func Bytes(p *int64, low int64) Value {
-	want := "size such as 25MiB, 64KiB or 1048576 (bytes)"
+	want := "a size such as 25MiB, 64KiB or 1048576 (bytes)"
 	if low > 0 {
 		want += fmt.Sprintf(", at least %d", low)
 	}
@@ -135,12 +122,12 @@ func OneOf[T ~string](p *T, words ...T) Value {
 // secretName is the name of a secret, which is not repeated when it is wrong.
 type secretName struct{ value[string] }
 
-func (secretName) Private() {}
+func (secretName) private() {}
 
 // SecretName is the name of a secret's file.
 func SecretName(p *string) Value {
 	return secretName{value[string]{
-		p, "name of a secret (small letters, digits, - and .), not the secret itself",
+		p, "the name of a secret (small letters, digits, - and .), not the secret itself",
 		func(s string) (string, bool) { return s, secret.ValidName(s) && !looksLikeSecret(s) },
 	}}
 }
@@ -154,13 +141,13 @@ func looksLikeSecret(s string) bool {
 
 // Header is the name of a request header, made canonical.
 func Header(p *string) Value {
-	return value[string]{p, "header name, such as X-Api-Key", func(s string) (string, bool) {
-		return textproto.CanonicalMIMEHeaderKey(s), IsToken(s)
+	return value[string]{p, "a header name, such as X-Api-Key", func(s string) (string, bool) {
+		return textproto.CanonicalMIMEHeaderKey(s), isToken(s)
 	}}
 }
 
-// IsToken reports whether s can be the name of a header (RFC 9110 §5.6.2).
-func IsToken(s string) bool {
+// isToken reports whether s can be the name of a header (RFC 9110 §5.6.2).
+func isToken(s string) bool {
 	const symbols = "!#$%&'*+-.^_`|~"
 	for _, c := range []byte(s) {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(symbols, rune(c)) {
@@ -185,7 +172,7 @@ func (l list) Set(text ...string) error {
 		for s := range strings.SplitSeq(t, ",") {
 			item, ok := l.item(strings.TrimSpace(s))
 			if !ok {
-				return wanted(l.want)
+				return Wanted(l)
 			}
 			if slices.Contains(items, item) {
 				return fmt.Errorf("has %q twice", item)
@@ -194,7 +181,7 @@ func (l list) Set(text ...string) error {
 		}
 	}
 	if len(items) == 0 {
-		return wanted(l.want)
+		return Wanted(l)
 	}
 	*l.p = items
 	return nil
@@ -207,8 +194,8 @@ func Words(p *[]string, want string) Value {
 
 // Headers is a list of header names, made canonical.
 func Headers(p *[]string) Value {
-	return list{p, "list of header names", func(s string) (string, bool) {
-		return http.CanonicalHeaderKey(s), IsToken(s)
+	return list{p, "a list of header names", func(s string) (string, bool) {
+		return http.CanonicalHeaderKey(s), isToken(s)
 	}}
 }
 
@@ -219,38 +206,38 @@ type Keyed interface {
 	SetKey(key, text string) error
 }
 
-type pairs struct {
-	p    *map[string]string
-	want string
-	key  func(string) (string, bool)
-}
+// headerValues is a mapping of header names, made canonical, to values.
+type headerValues struct{ p *map[string]string }
 
-func (v pairs) Want() string { return v.want }
+// HeaderValues is a mapping of header names, made canonical, to values.
+func HeaderValues(p *map[string]string) Value { return headerValues{p} }
 
-func (v pairs) SetKey(key, text string) error {
-	k, ok := v.key(key)
-	if !ok {
+func (headerValues) Want() string { return "a mapping of header names to values" }
+
+func (v headerValues) SetKey(key, text string) error {
+	if !isToken(key) {
 		return errors.New("want a header name, such as X-Version")
 	}
-	if _, twice := (*v.p)[k]; twice {
-		return fmt.Errorf("has %s twice", k)
+	key = http.CanonicalHeaderKey(key)
+	if _, twice := (*v.p)[key]; twice {
+		return fmt.Errorf("has %s twice", key)
 	}
 	if *v.p == nil {
 		*v.p = map[string]string{}
 	}
-	(*v.p)[k] = text
+	(*v.p)[key] = text
 	return nil
 }
 
-func (v pairs) Set(text ...string) error {
+func (v headerValues) Set(text ...string) error {
 	if len(text) == 0 {
-		return wanted(v.want)
+		return Wanted(v)
 	}
 	for _, t := range text {
 		for pair := range strings.SplitSeq(t, ",") {
 			key, value, found := strings.Cut(pair, "=")
 			if !found {
-				return wanted(v.want)
+				return Wanted(v)
 			}
 			if err := v.SetKey(strings.TrimSpace(key), value); err != nil {
 				return err
@@ -260,11 +247,10 @@ func (v pairs) Set(text ...string) error {
 	return nil
 }
 
-// HeaderValues is a mapping of header names, made canonical, to values.
-func HeaderValues(p *map[string]string) Value {
-	return pairs{p, "mapping of header names to values", func(s string) (string, bool) {
-		return http.CanonicalHeaderKey(s), IsToken(s)
-	}}
+// IsPrintable reports whether s is printable ASCII, and not empty: what can
+// stand in quotes in a header.
+func IsPrintable(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
 // ValidName reports whether s can be the name of a method, a key or a scope: 1

@@ -131,7 +131,7 @@ func TestBytesHasALeastSize(t *testing.T) {
 }
 
 func TestTextTakesAnyText(t *testing.T) {
-	value := func(p *string) Value { return Text(p, "path") }
+	value := func(p *string) Value { return Text(p, "a path") }
 	check(t, value, "before", one("", ""), one(" a, b\n", " a, b\n"), one("/tmp/x", "/tmp/x"))
 	check(t, value, "before", severalAndNone[string]("want a path")...)
 }
@@ -139,7 +139,7 @@ func TestTextTakesAnyText(t *testing.T) {
 func TestCheckedTakesWhatIsAccepted(t *testing.T) {
 	const want = "want a URL such as https://example.com"
 	value := func(p *string) Value {
-		return Checked(p, "URL such as https://example.com", func(s string) bool { return strings.HasPrefix(s, "https://") })
+		return Checked(p, "a URL such as https://example.com", func(s string) bool { return strings.HasPrefix(s, "https://") })
 	}
 	check(t, value, "before", one("https://a", "https://a"))
 	check(t, value, "before", bad[string](want, "", "http://a", " https://a")...)
@@ -156,7 +156,7 @@ func TestOneOfTakesItsWords(t *testing.T) {
 }
 
 func TestSecretNameTakesNamesOfSecrets(t *testing.T) {
-	const want = "want a name of a secret (small letters, digits, - and .), not the secret itself"
+	const want = "want the name of a secret (small letters, digits, - and .), not the secret itself"
 	check(t, SecretName, "before", one("api-key", "api-key"), one("users.v2", "users.v2"))
 	check(t, SecretName, "before", bad[string](want, "", "API-key", "api_key", "a b", "../key", "..data", "a,b", "hunter2!", "awk_Zm9v", "key\n")...)
 	check(t, SecretName, "before", severalAndNone[string](want)...)
@@ -178,19 +178,19 @@ func TestIsTokenHoldsTheCharactersOfRFC9110(t *testing.T) {
 	for c := range 256 {
 		want := strings.IndexByte(token, byte(c)) >= 0
 		for _, s := range []string{string([]byte{byte(c)}), "X" + string([]byte{byte(c)}) + "Y"} {
-			if got := IsToken(s); got != want {
+			if got := isToken(s); got != want {
 				t.Errorf("%q: got %t, want %t", s, got, want)
 			}
 		}
 	}
-	if IsToken("") {
+	if isToken("") {
 		t.Errorf("the empty text: got true, want false")
 	}
 }
 
 func TestWordsAreAListWithoutEmptyAndEqualOnes(t *testing.T) {
 	const want = "want a list of names"
-	value := func(p *[]string) Value { return Words(p, "list of names") }
+	value := func(p *[]string) Value { return Words(p, "a list of names") }
 	before := []string{"before"}
 	check(t, value, before,
 		one("a", []string{"a"}), one("a,b", []string{"a", "b"}), one(" a ,\tb\n", []string{"a", "b"}), one("b,a", []string{"b", "a"}),
@@ -300,17 +300,17 @@ func TestWantReadsAsASentenceInErrors(t *testing.T) {
 		text         string
 		wantsPrivate bool
 	}{
-		{Int(&n, 1, 2), "number from 1 to 2", "want a number from 1 to 2", "3", false},
-		{Bytes(&size, 1), "size such as 25MiB, 64KiB or 1048576 (bytes), at least 1", "want a size such as 25MiB, 64KiB or 1048576 (bytes), at least 1", "0", false},
+		{Int(&n, 1, 2), "a number from 1 to 2", "want a number from 1 to 2", "3", false},
+		{Bytes(&size, 1), "a size such as 25MiB, 64KiB or 1048576 (bytes), at least 1", "want a size such as 25MiB, 64KiB or 1048576 (bytes), at least 1", "0", false},
 		{OneOf(&s, "a", "b"), "one of a, b", "want one of a, b", "c", false},
-		{Header(&s), "header name, such as X-Api-Key", "want a header name, such as X-Api-Key", "", false},
-		{Headers(&words), "list of header names", "want a list of header names", "", false},
+		{Header(&s), "a header name, such as X-Api-Key", "want a header name, such as X-Api-Key", "", false},
+		{Headers(&words), "a list of header names", "want a list of header names", "", false},
 		{Words(&words, "none, or a list of methods"), "none, or a list of methods", "want none, or a list of methods", "", false},
-		{HeaderValues(&pairs), "mapping of header names to values", "want a mapping of header names to values", "", false},
-		{Checked(&s, "IP address", func(string) bool { return false }), "IP address", "want an IP address", "x", false},
+		{HeaderValues(&pairs), "a mapping of header names to values", "want a mapping of header names to values", "", false},
+		{Checked(&s, "an IP address", func(string) bool { return false }), "an IP address", "want an IP address", "x", false},
 		{
-			SecretName(&s), "name of a secret (small letters, digits, - and .), not the secret itself",
-			"want a name of a secret (small letters, digits, - and .), not the secret itself", "", true,
+			SecretName(&s), "the name of a secret (small letters, digits, - and .), not the secret itself",
+			"want the name of a secret (small letters, digits, - and .), not the secret itself", "", true,
 		},
 	} {
 		t.Run(tt.want, func(t *testing.T) {
@@ -320,7 +320,7 @@ func TestWantReadsAsASentenceInErrors(t *testing.T) {
 			if err := tt.value.Set(tt.text); err == nil || err.Error() != tt.err {
 				t.Errorf("Set: got error %v, want %s", err, tt.err)
 			}
-			if _, private := tt.value.(Private); private != tt.wantsPrivate {
+			if _, private := tt.value.(private); private != tt.wantsPrivate {
 				t.Errorf("Private: got %t, want %t", private, tt.wantsPrivate)
 			}
 		})

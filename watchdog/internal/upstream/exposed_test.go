@@ -216,7 +216,7 @@ func TestOpenUpstream(t *testing.T) {
 		level string
 		want  answer
 	}{
-		{"refused", false, "level=ERROR", answer{http.StatusServiceUnavailable, http.Header{"X-Openfaas-Internal": {Internal}}, "Service Unavailable\n"}},
+		{"refused", false, "level=ERROR", answer{http.StatusServiceUnavailable, http.Header{"X-Openfaas-Internal": {"auth-watchdog"}}, "Service Unavailable\n"}},
 		{"allowed", true, "level=WARN", answer{http.StatusOK, http.Header{"X-Openfaas-Internal": nil}, "hello"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

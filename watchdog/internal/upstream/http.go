@@ -18,20 +18,17 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/internal/reply"
 )
 
-// HTTPOptions say how a function is reached over HTTP.
+// HTTPOptions say how a function is reached over HTTP. How long it may take is
+// up to the context of each request.
 type HTTPOptions struct {
 	Network, Address string // as for net.Dial: "unix" or "tcp"
 	Prefix           string // of every path, escaped, without a slash at the end
 
 	// Process is what listens there; with no Command it is somebody else's.
 	Process Process
-
-	// Timeout bounds how long a function may take to listen, and to begin the
-	// answer to an upgrade; 0 is no bound. Everything else is bounded by the
-	// context of the request.
-	Timeout time.Duration
 
 	// AllowOpen only warns when the function can be reached from outside.
 	AllowOpen bool
@@ -49,7 +46,6 @@ func NewHTTP(o HTTPOptions) Upstream {
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       time.Second, // shorter than any server's, so that none is closed in our hands
 		ExpectContinueTimeout: time.Second,
-		ResponseHeaderTimeout: o.Timeout,
 	}
 	u.proxy = &httputil.ReverseProxy{
 		Rewrite:        u.rewrite,
@@ -68,7 +64,7 @@ type overHTTP struct {
 	proxy     *httputil.ReverseProxy
 	transport *http.Transport
 	listening chan struct{}          // closed once the function was found to listen
-	open      atomic.Pointer[string] // why requests are refused: the way round
+	open      atomic.Pointer[string] // the way round the watchdog; empty if there is none
 }
 
 const (
@@ -81,7 +77,9 @@ const (
 func (u *overHTTP) Run(ctx context.Context) error {
 	defer u.transport.CloseIdleConnections()
 	if len(u.Process.Command) == 0 {
-		u.watch(ctx, 0)
+		if u.listens(ctx) {
+			close(u.listening)
+		}
 		<-ctx.Done()
 		return nil
 	}
@@ -101,23 +99,29 @@ func (u *overHTTP) Run(ctx context.Context) error {
 	return err
 }
 
-// watch waits for the function to listen and then looks every now and then
-// where else it does.
-func (u *overHTTP) watch(ctx context.Context, pid int) {
+// listens waits for the function to listen. It is false if ctx has ended
+// before.
+func (u *overHTTP) listens(ctx context.Context) bool {
 	probe := time.NewTicker(probeInterval)
 	defer probe.Stop()
 	for u.connect(ctx) != nil {
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-probe.C:
 		}
 	}
-	u.look(pid) // before the first request gets through
-	close(u.listening)
-	if pid == 0 {
+	return true
+}
+
+// watch waits for the function to listen and then looks every now and then
+// where else it does.
+func (u *overHTTP) watch(ctx context.Context, pid int) {
+	if !u.listens(ctx) {
 		return
 	}
+	u.look(pid) // before the first request gets through
+	close(u.listening)
 	ticker := time.NewTicker(exposedInterval)
 	defer ticker.Stop()
 	for {
@@ -130,11 +134,9 @@ func (u *overHTTP) watch(ctx context.Context, pid int) {
 	}
 }
 
-// look finds out whether the function can be reached without the watchdog.
+// look finds out whether the function can be reached without the watchdog, and
+// says so when that has changed.
 func (u *overHTTP) look(pid int) {
-	if pid == 0 {
-		return
-	}
 	addresses, err := exposed(pid)
 	var why string
 	switch {
@@ -146,18 +148,26 @@ func (u *overHTTP) look(pid int) {
 			list[i] = a.String()
 		}
 		why = "the function listens on " + strings.Join(list, ", ") + ", where it can be called without a credential"
-	default:
-		u.open.Store(nil)
-		return
 	}
-	const mend = "make it listen on the unix socket of upstream_url, or on 127.0.0.1; allow_open_upstream=true lets it be"
-	if u.AllowOpen {
+	before := u.open.Swap(&why)
+	switch {
+	case before != nil && *before == why || before == nil && why == "":
+	case why == "":
+		u.Log.Info("the function can be reached through the watchdog only")
+	case u.AllowOpen:
 		u.Log.Warn("the function can be reached without the watchdog", "why", why)
-		return
+	default:
+		u.Log.Error("requests are refused: the function can be reached without the watchdog", "why", why, "mend",
+			"make it listen on the unix socket of upstream_url, or on 127.0.0.1; allow_open_upstream=true lets it be")
 	}
-	if u.open.Swap(&why) == nil {
-		u.Log.Error("requests are refused: the function can be reached without the watchdog", "why", why, "mend", mend)
+}
+
+// closed is why requests are refused, or empty.
+func (u *overHTTP) closed() string {
+	if why := u.open.Load(); why != nil && !u.AllowOpen {
+		return *why
 	}
+	return ""
 }
 
 func (u *overHTTP) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -179,8 +189,8 @@ func (u *overHTTP) connect(ctx context.Context) error {
 // Ready implements [Upstream]. It connects anew: over a connection that is
 // kept, a function would be ready that listens no more.
 func (u *overHTTP) Ready(ctx context.Context) error {
-	if why := u.open.Load(); why != nil {
-		return errors.New(*why)
+	if why := u.closed(); why != "" {
+		return errors.New(why)
 	}
 	select {
 	case <-u.listening:
@@ -191,8 +201,8 @@ func (u *overHTTP) Ready(ctx context.Context) error {
 }
 
 func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if u.open.Load() != nil {
-		fail(w, http.StatusServiceUnavailable)
+	if u.closed() != "" {
+		reply.Write(w, http.StatusServiceUnavailable, exposedInterval)
 		return
 	}
 	x := &exchange{start: time.Now(), answer: w.Header(), ours: maps.Clone(w.Header())}
@@ -238,12 +248,10 @@ func (b *callersBody) Read(p []byte) (int, error) {
 func (u *overHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-u.listening:
-	default:
-		if err := u.await(r.Context()); err != nil {
-			return nil, err
-		}
+	case <-r.Context().Done():
+		return nil, context.Cause(r.Context())
 	}
-	if u.open.Load() != nil {
+	if u.closed() != "" {
 		return nil, errOpen
 	}
 	return u.transport.RoundTrip(r)
@@ -251,23 +259,11 @@ func (u *overHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
 
 var errOpen = errors.New("the function can be reached without the watchdog")
 
-func (u *overHTTP) await(ctx context.Context) error {
-	if u.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, u.Timeout, ErrTimeout)
-		defer cancel()
-	}
-	select {
-	case <-u.listening:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // restored are the headers of ours that a caller could have had removed by
 // naming them in Connection.
-var restored = []string{"X-Call-Id", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+var restored = []string{
+	"X-Call-Id", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Real-Ip",
+}
 
 // rewrite makes the request that the function gets. The hop-by-hop headers
 // have been removed from p.Out already, so nothing that is set here can be
@@ -318,9 +314,6 @@ func (u *overHTTP) answered(res *http.Response) error {
 		return errors.New("the function has switched to another protocol than it was asked to")
 	}
 	x := exchangeOf(res.Request)
-	if x == nil {
-		return nil
-	}
 	for name, values := range x.ours { // an answer before the answer (1xx) has cleared them
 		if x.answer[name] == nil {
 			x.answer[name] = values
@@ -337,13 +330,12 @@ func (u *overHTTP) answered(res *http.Response) error {
 func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
 	cause := context.Cause(r.Context())
 	x := exchangeOf(r)
-	var timeout net.Error
 	switch {
-	case errors.Is(cause, ErrTimeout), errors.Is(err, ErrTimeout), cause == nil && errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(cause, ErrTimeout):
 		u.Log.Warn("the function has not answered in time", "path", r.URL.Path, "seconds", time.Since(x.start).Seconds())
-		fail(w, http.StatusGatewayTimeout)
+		reply.Write(w, http.StatusGatewayTimeout, 0)
 	case errors.Is(err, errOpen), errors.Is(cause, ErrDraining):
-		fail(w, http.StatusServiceUnavailable)
+		reply.Write(w, http.StatusServiceUnavailable, time.Second)
 	case cause != nil:
 		// The caller has left, or the credential has expired: there is nobody
 		// to answer.
@@ -352,7 +344,7 @@ func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
 		auth.Refuse(w, &auth.Denied{Reason: auth.BadBody})
 	default:
 		u.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
-		fail(w, http.StatusBadGateway)
+		reply.Write(w, http.StatusBadGateway, 0)
 	}
 }
 

@@ -426,16 +426,21 @@ func TestEarlyRequest(t *testing.T) {
 	}
 }
 
+// forAMinute returns a context that ends as exec_timeout does.
+func forAMinute(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, ErrTimeout)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func TestNeverListens(t *testing.T) {
 	path := socket(t)
 	synctest.Test(t, func(t *testing.T) {
-		o := to(path)
-		o.Timeout = time.Minute
-		u, w, begun := NewHTTP(o), httptest.NewRecorder(), time.Now()
-		u.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		u, w, begun := NewHTTP(to(path)), httptest.NewRecorder(), time.Now()
+		u.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(forAMinute(t)))
 		ours(t, answer{w.Code, w.Header(), w.Body.String()}, http.StatusGatewayTimeout)
-		if got := time.Since(begun); got != o.Timeout {
-			t.Errorf("got it after %v, want %v", got, o.Timeout)
+		if got := time.Since(begun); got != time.Minute {
+			t.Errorf("got it after %v, want %v", got, time.Minute)
 		}
 	})
 }
@@ -454,16 +459,16 @@ func TestNeverAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				u := NewHTTP(HTTPOptions{Timeout: time.Minute, Log: discard}).(*overHTTP)
+				u := NewHTTP(HTTPOptions{Log: discard}).(*overHTTP)
 				close(u.listening)
 				u.transport.DialContext = silent
 				w, begun := httptest.NewRecorder(), time.Now()
-				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				r := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(forAMinute(t))
 				r.Header = lines
 				u.ServeHTTP(w, r)
 				ours(t, answer{w.Code, w.Header(), w.Body.String()}, http.StatusGatewayTimeout)
-				if got := time.Since(begun); got != u.Timeout {
-					t.Errorf("got it after %v, want %v", got, u.Timeout)
+				if got := time.Since(begun); got != time.Minute {
+					t.Errorf("got it after %v, want %v", got, time.Minute)
 				}
 			})
 		})

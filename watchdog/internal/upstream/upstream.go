@@ -27,17 +27,3 @@ var (
 	ErrTimeout  = errors.New("exec_timeout has passed")
 	ErrDraining = errors.New("the process is shutting down")
 )
-
-// Internal marks the answers that are ours and not the function's: OpenFaaS'
-// queue worker tries such requests again.
-const Internal = "auth-watchdog"
-
-// fail answers a request that the function did not.
-func fail(w http.ResponseWriter, status int) {
-	h := w.Header()
-	h.Set("X-OpenFaaS-Internal", Internal)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(http.StatusText(status) + "\n"))
-}

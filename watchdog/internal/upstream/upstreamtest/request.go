@@ -82,7 +82,7 @@ func testRequestHeaders(t *testing.T, c Case) {
 // testIdentity wants that the function learns who called from whoever has let
 // the request through, and that no caller has a say in it.
 func testIdentity(t *testing.T, c Case) {
-	id := auth.Identity{Subject: "ci", Method: "bearer", Scopes: []string{"read", "write"}, Secret: "s", Key: "k"}
+	id := auth.Identity{Subject: "ci", Method: "bearer", Scopes: []string{"read", "write"}, Secret: "s", Entry: "k"}
 	told := map[string][]string{auth.SubjectHeader: {"ci"}, auth.MethodHeader: {"bearer"}, auth.ScopesHeader: {"read,write"}}
 	for _, tt := range []struct {
 		name, lines string

@@ -1,3 +1,4 @@
+// Package limit bounds how many, how much and how often.
 package limit
 
 import "sync/atomic"

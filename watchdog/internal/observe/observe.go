@@ -1,0 +1,46 @@
+// Package observe records what became of each request: in metrics, in the
+// access log, and in audit events for what was refused.
+package observe
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options of an [Observer].
+type Options struct {
+	Log      *slog.Logger
+	Audit    *slog.Logger // see [NewAudit]
+	Function string       // its name
+
+	// Address finds the caller's.
+	Address func(*http.Request) netip.Addr
+
+	// WriteTimeout is how long a caller may take to accept a piece of the
+	// answer; ReadTimeout how long it may take to send what is left of a body
+	// that nobody reads.
+	WriteTimeout, ReadTimeout time.Duration
+}
+
+// An Observer writes down what happens. It has a registry of its own: two of
+// them in a process do not meet.
+type Observer struct {
+	Options
+
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	inflight  prometheus.Gauge
+	decisions *prometheus.CounterVec
+	deciding  prometheus.Histogram
+	reloads   *prometheus.CounterVec
+
+	lastUsed *prometheus.GaugeVec
+	mu       sync.Mutex
+	kept     map[entry]bool // the credentials that have a series
+}

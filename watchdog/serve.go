@@ -1,0 +1,163 @@
+package watchdog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"auth-watchdog/watchdog/internal/upstream"
+)
+
+// errEnded is why the process ends if the function has not said why it did.
+var errEnded = errors.New("the function has ended")
+
+// Run listens and serves until ctx ends or the function does. It returns nil
+// if it was ctx, after every request has been answered.
+func (w *Watchdog) Run(ctx context.Context) error {
+	defer w.close()
+	main, err := w.listen(w.config.Port, "port")
+	if err != nil {
+		return err
+	}
+	defer main.Close()
+	servers := []server{{w.newServer(), main}}
+	if w.config.MetricsPort != 0 {
+		l, err := w.listen(w.config.MetricsPort, "metrics_port")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		servers = append(servers, server{w.newMetricsServer(), l})
+		w.log.Info("metrics", "address", l.Addr().String())
+	}
+	if err := w.lock(); err != nil {
+		return err
+	}
+	defer w.unlock()
+
+	// Each of these ends the others.
+	ended := make(chan error, len(servers)+1)
+	working, stop := context.WithCancel(context.Background())
+	defer stop()
+	for _, s := range servers {
+		go func() { ended <- s.Serve(s.listener) }()
+	}
+	go w.reload(working)
+	var functionErr error
+	function := make(chan struct{}) // closed when it has ended
+	go func() {
+		defer close(function)
+		functionErr = w.upstream.Run(working)
+	}()
+	w.serving.Store(true)
+	w.log.Info("listening", "address", main.Addr().String(), "mode", string(w.config.Mode),
+		"function", w.config.FunctionName, "version", w.version)
+
+	select {
+	case <-ctx.Done():
+		w.drain(servers[0].Server)
+	case <-function:
+		err = cmp.Or(functionErr, errEnded)
+		w.log.Error("stopping", "err", err)
+		w.abandon(servers[0].Server)
+	case err = <-ended:
+	}
+	w.serving.Store(false)
+	stop()
+	<-function
+	w.endRequests(upstream.ErrDraining)
+	for _, s := range servers {
+		_ = s.Close()
+	}
+	return err
+}
+
+// abandon gives requests in flight a moment to fail as they should when what
+// they wait for has ended.
+func (w *Watchdog) abandon(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.Shutdown(ctx)
+}
+
+// A server is one with what it listens on.
+type server struct {
+	*http.Server
+	listener net.Listener
+}
+
+func (w *Watchdog) listen(port int, name string) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(w.config.BindAddress, strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("%s=%d: %w; set %s to another", name, port, err, name)
+	}
+	return l, nil
+}
+
+const maxHeaderBytes = 1 << 20 // of-watchdog's
+
+func (w *Watchdog) newServer() *http.Server {
+	return &http.Server{
+		Handler:           w.handler,
+		ReadHeaderTimeout: w.config.ReadTimeout,
+		IdleTimeout:       2 * time.Minute, // longer than the gateway keeps a connection
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return w.requests },
+		ErrorLog:          slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
+
+		// "OPTIONS *" would be answered before any stage sees it.
+		DisableGeneralOptionsHandler: true,
+	}
+}
+
+func (w *Watchdog) newMetricsServer() *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", w.observer.Metrics())
+	const patience = 10 * time.Second
+	return &http.Server{
+		Handler: mux, MaxHeaderBytes: maxHeaderBytes,
+		ReadTimeout: patience, WriteTimeout: patience,
+		ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// quiet is how long no request has to come before a watchdog that drains stops
+// waiting for more.
+const quiet = 3 * time.Second
+
+// drain stops serving so that no accepted request goes unanswered: first it
+// says that it is not ready and goes on, until those who send requests have
+// noticed; then it accepts no more and waits for those in flight.
+func (w *Watchdog) drain(s *http.Server) {
+	w.serving.Store(false)
+	w.unlock()
+	begun := time.Now()
+	w.log.Info("draining", "interval", w.config.HealthcheckInterval.String())
+	for {
+		now := time.Now()
+		last := time.Unix(0, w.arrival.Load())
+		if last.Before(begun) {
+			last = begun
+		}
+		wait := min(begun.Add(w.config.HealthcheckInterval).Sub(now), last.Add(quiet).Sub(now))
+		if wait <= 0 {
+			break
+		}
+		time.Sleep(wait)
+	}
+	w.log.Info("no new connections", "in_flight", w.inflight.Load())
+	w.endStreams(upstream.ErrDraining)
+	ctx, cancel := context.WithTimeout(context.Background(), w.config.WriteTimeout)
+	defer cancel()
+	_ = s.Shutdown(ctx)
+	for w.inflight.Load() > 0 && ctx.Err() == nil { // Shutdown forgets WebSockets
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.log.Info("drained", "in_flight", w.inflight.Load())
+}
