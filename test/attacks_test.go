@@ -530,10 +530,10 @@ var attacks = map[string]func(*testing.T){
 			"empty":      func(p string) error { return os.WriteFile(p, nil, 0o600) },
 			"line ends":  func(p string) error { return os.WriteFile(p, []byte("\n\n"), 0o600) },
 			"comments":   func(p string) error { return os.WriteFile(p, []byte("# "+ciKey+"\n"), 0o600) },
-			"folder":     func(p string) error { return errors2(os.Remove(p), os.Mkdir(p, 0o700)) },
+			"folder":     func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) },
 			"broken":     func(p string) error { return os.WriteFile(p, []byte("a b c d\n"), 0o600) },
-			"dead link":  func(p string) error { return errors2(os.Remove(p), os.Symlink("nowhere", p)) },
-			"named pipe": func(p string) error { return errors2(os.Remove(p), exec.Command("mkfifo", p).Run()) },
+			"dead link":  func(p string) error { return errors.Join(os.Remove(p), os.Symlink("nowhere", p)) },
+			"named pipe": func(p string) error { return errors.Join(os.Remove(p), exec.Command("mkfifo", p).Run()) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -884,13 +884,6 @@ func (d *dog) isCI(what string, r *http.Request, public bool) {
 	if public && len(subject) > 0 || !public && !slices.Equal(subject, []string{"ci"}) {
 		d.t.Errorf("%s: the function was told that %q is calling", what, subject)
 	}
-}
-
-func errors2(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // run runs a program to its end.

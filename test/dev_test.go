@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -226,6 +227,40 @@ func TestDevKeepsTheSecretsOfOthers(t *testing.T) {
 	}
 }
 
+// TestDevPolicyFile: auth_config says the same here as in the image.
+func TestDevPolicyFile(t *testing.T) {
+	folder := desk(t)
+	static, stack := filepath.Join(folder, "function", "static"), filepath.Join(folder, "stack.yml")
+	text, err := os.ReadFile(stack)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), "auth: bearer,basic,hmac\n      auth_hmac_preset: github", `auth: ""`+"\n      auth_config: static/auth.yml", 1)
+	if changed == string(text) {
+		t.Fatalf("no auth to replace in\n%s", text)
+	}
+	if err := errors.Join(
+		os.Mkdir(static, 0o700),
+		os.WriteFile(filepath.Join(static, "auth.yml"), []byte(`methods: {ci: {type: bearer}}
+rules: [{match: /, accept: [ci]}]
+`), 0o600),
+		os.WriteFile(stack, []byte(changed), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	d := startDev(t, folder)
+	curls := d.curls()
+	if len(curls) != 1 {
+		t.Fatalf("got %d commands, want one\n%s", len(curls), d.log)
+	}
+	if status, body := d.call(curls[0], true); status != 200 || !strings.Contains(body, `{"subject":"dev","method":"ci"}`) {
+		t.Errorf("got %d %q", status, body)
+	}
+	if status, _ := d.call(curls[0], false); status != 401 {
+		t.Errorf("without the credential: got %d, want 401", status)
+	}
+}
+
 func TestDevSaysWhatIsWrong(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(folder string) error
@@ -239,7 +274,7 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 		"no auth": {func(f string) error {
 			path := filepath.Join(f, "stack.yml")
 			text, err := os.ReadFile(path)
-			return errors2(err, os.WriteFile(path, bytes.Replace(text, []byte("auth: bearer,basic,hmac"), []byte(`auth: ""`), 1), 0o600))
+			return errors.Join(err, os.WriteFile(path, bytes.Replace(text, []byte("auth: bearer,basic,hmac"), []byte(`auth: ""`), 1), 0o600))
 		}, nil, "auth: is not set: set auth=bearer"},
 		"does not build": {func(f string) error {
 			return os.WriteFile(filepath.Join(f, "function", "handler.go"), []byte("package function\nx"), 0o600)

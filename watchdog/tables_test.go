@@ -28,17 +28,17 @@ func tables() map[string]string {
 		t[name+" fields"] = setting.Table(kind.section().Fields())
 	}
 	var presets strings.Builder
-	presets.WriteString("| `auth_hmac_preset` | sender | what goes in the secret |\n|---|---|---|\n")
+	presets.WriteString("| `auth_hmac_preset` | sender | what goes in the secret | source |\n|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(hmac.Presets)) {
 		p := hmac.Presets[name]
-		fmt.Fprintf(&presets, "| `%s` | %s | %s |\n", name, p.Sender, p.Secret)
+		fmt.Fprintf(&presets, "| `%s` | %s | %s | %s |\n", name, p.Sender, p.Secret, p.Source)
 	}
 	t["presets"] = presets.String()
 
 	var reasons strings.Builder
-	reasons.WriteString("| reason | status |\n|---|---|\n")
+	reasons.WriteString("| reason | status | what it is |\n|---|---|---|\n")
 	for _, r := range auth.Reasons() {
-		fmt.Fprintf(&reasons, "| `%s` | %d |\n", r, r.Status())
+		fmt.Fprintf(&reasons, "| `%s` | %d | %s |\n", r, r.Status(), r.Meaning())
 	}
 	t["reasons"] = reasons.String()
 	return t

@@ -96,58 +96,59 @@ func (d *Denied) Unwrap() error { return d.Err }
 // closed: it labels metrics and audit events, and is never shown to the caller.
 type Reason string
 
-// Every reason there is.
+// Every reason there is. The table below says what each means.
 const (
 	Admitted Reason = "admitted"
-	Public   Reason = "public" // the rule asks for no credential
+	Public   Reason = "public"
 
-	NoCredential Reason = "no_credential" // nothing that the rule accepts was presented
-	Malformed    Reason = "malformed"     // not written as its kind is
-	Unknown      Reason = "unknown"       // no such key, user or password
-	Expired      Reason = "expired"       // it was good until its time
-	BadSignature Reason = "bad_signature" // no key makes this signature
-	Stale        Reason = "stale"         // signed too long ago, or in the future
+	NoCredential Reason = "no_credential"
+	Malformed    Reason = "malformed"
+	Unknown      Reason = "unknown"
+	Expired      Reason = "expired"
+	BadSignature Reason = "bad_signature"
+	Stale        Reason = "stale"
 
-	NoRule    Reason = "no_rule"   // the policy does not name such requests
-	Forbidden Reason = "forbidden" // known, but may not
+	NoRule    Reason = "no_rule"
+	Forbidden Reason = "forbidden"
 
-	TwoReadings    Reason = "two_readings"    // parsers differ on what the path means
-	TwoCredentials Reason = "two_credentials" // a header came twice, or a credential in two places
-	BadBody        Reason = "bad_body"        // the body could not be read
-	BadMethod      Reason = "bad_method"      // CONNECT and TRACE are for proxies
-	BodyTimeout    Reason = "body_timeout"    // the body did not arrive in time
-	BodyTooLarge   Reason = "body_too_large"  // more than may be buffered
+	TwoReadings    Reason = "two_readings"
+	TwoCredentials Reason = "two_credentials"
+	BadBody        Reason = "bad_body"
+	BadMethod      Reason = "bad_method" // CONNECT and TRACE are for proxies
+	BodyTimeout    Reason = "body_timeout"
+	BodyTooLarge   Reason = "body_too_large"
 
-	Throttled   Reason = "throttled"    // too many failures, or too much hashing
-	BuffersFull Reason = "buffers_full" // all requests together buffer as much as they may
-	Unavailable Reason = "unavailable"  // a method could not tell
+	Throttled   Reason = "throttled"
+	BuffersFull Reason = "buffers_full"
+	Unavailable Reason = "unavailable"
 )
 
 // reasons are all there are, in the order of the tables, with the statuses
 // that answer them.
 var reasons = []struct {
-	reason Reason
-	status int
+	reason  Reason
+	status  int
+	meaning string // for people, in Markdown
 }{
-	{Admitted, http.StatusOK},
-	{Public, http.StatusOK},
-	{NoCredential, http.StatusUnauthorized},
-	{Malformed, http.StatusUnauthorized},
-	{Unknown, http.StatusUnauthorized},
-	{Expired, http.StatusUnauthorized},
-	{BadSignature, http.StatusUnauthorized},
-	{Stale, http.StatusUnauthorized},
-	{NoRule, http.StatusForbidden},
-	{Forbidden, http.StatusForbidden},
-	{TwoReadings, http.StatusBadRequest},
-	{TwoCredentials, http.StatusBadRequest},
-	{BadBody, http.StatusBadRequest},
-	{BadMethod, http.StatusMethodNotAllowed},
-	{BodyTimeout, http.StatusRequestTimeout},
-	{BodyTooLarge, http.StatusRequestEntityTooLarge},
-	{Throttled, http.StatusTooManyRequests},
-	{BuffersFull, http.StatusServiceUnavailable},
-	{Unavailable, http.StatusServiceUnavailable},
+	{Admitted, http.StatusOK, "a good credential came, and the rule is content with it"},
+	{Public, http.StatusOK, "the rule asks for no credential"},
+	{NoCredential, http.StatusUnauthorized, "nothing came that the rule accepts"},
+	{Malformed, http.StatusUnauthorized, "a credential came that is not written as its kind is"},
+	{Unknown, http.StatusUnauthorized, "no such key, user or password"},
+	{Expired, http.StatusUnauthorized, "the credential was good until its `expires`"},
+	{BadSignature, http.StatusUnauthorized, "no key of the secret makes this signature over this request"},
+	{Stale, http.StatusUnauthorized, "signed too long ago, or in the future: see the clocks"},
+	{NoRule, http.StatusForbidden, "the policy has no rule for such requests"},
+	{Forbidden, http.StatusForbidden, "the caller is known and `require` does not let it"},
+	{TwoReadings, http.StatusBadRequest, "two parsers can read the path, or the query, differently"},
+	{TwoCredentials, http.StatusBadRequest, "a header came twice, or a credential in two places"},
+	{BadBody, http.StatusBadRequest, "the body could not be read"},
+	{BadMethod, http.StatusMethodNotAllowed, "CONNECT or TRACE, which are for proxies"},
+	{BodyTimeout, http.StatusRequestTimeout, "a body that must be judged did not arrive within `read_timeout`"},
+	{BodyTooLarge, http.StatusRequestEntityTooLarge, "a body that must be judged is larger than `max_body`"},
+	{Throttled, http.StatusTooManyRequests, "too many wrong credentials, or too much hashing"},
+	{BuffersFull, http.StatusServiceUnavailable, "all requests together buffer `max_buffered`"},
+	{Unavailable, http.StatusServiceUnavailable, "a method could not tell; the audit log says why"},
 }
 
 // Reasons lists every reason there is, for those who label by it.
@@ -168,6 +169,16 @@ func (r Reason) Status() int {
 		}
 	}
 	return http.StatusServiceUnavailable
+}
+
+// Meaning says in a few words of Markdown what the reason is.
+func (r Reason) Meaning() string {
+	for _, known := range reasons {
+		if known.reason == r {
+			return known.meaning
+		}
+	}
+	return ""
 }
 
 // final reports whether the request is refused for this reason whatever other

@@ -3,7 +3,7 @@ package hmac
 // A Preset is how a known sender signs.
 type Preset struct {
 	Sender string // who it is
-	Source string // where it says so
+	Source string // where it says so, in Markdown
 	Secret string // what goes in the secret
 
 	// Schemes are tried in their order; the first whose signature is present
@@ -30,7 +30,7 @@ var Default = Scheme{
 var Presets = map[string]Preset{
 	"github": {
 		Sender:  "GitHub",
-		Source:  "docs.github.com, Validating webhook deliveries",
+		Source:  "[Validating webhook deliveries](https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries)",
 		Secret:  "the webhook's secret as it was typed",
 		Schemes: []Scheme{Default},
 		Example: Example{
