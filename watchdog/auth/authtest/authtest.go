@@ -137,6 +137,21 @@ func Test(t *testing.T, c Case) {
 }
 
 // testGate sees to it that what the method has judged is what a handler gets.
+// Ask asks a method as a gate does, and says what became of it.
+func Ask(m auth.Method, r *http.Request) (auth.Identity, auth.Reason) {
+	id, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(1<<20, 2<<20)))
+	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
+		return id, denied.Reason
+	}
+	switch {
+	case errors.Is(err, auth.ErrNoCredential):
+		return id, auth.NoCredential
+	case err != nil:
+		return id, auth.Unavailable
+	}
+	return id, auth.Admitted
+}
+
 func testGate(t *testing.T, c Case) {
 	policy, err := auth.Compile(auth.Rule{Match: "/", Accept: []auth.Method{c.Method}})
 	if err != nil {

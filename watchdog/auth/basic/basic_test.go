@@ -58,20 +58,6 @@ func request(name, password string) *http.Request {
 	return r
 }
 
-func ask(m *Method, r *http.Request) (auth.Identity, auth.Reason) {
-	id, err := m.Authenticate(auth.NewRequest(r, nil))
-	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
-		return id, denied.Reason
-	}
-	switch {
-	case errors.Is(err, auth.ErrNoCredential):
-		return id, auth.NoCredential
-	case err != nil:
-		return id, auth.Unavailable
-	}
-	return id, auth.Admitted
-}
-
 // counted is a hash that counts how often it is computed.
 type counted struct {
 	hash
@@ -176,7 +162,7 @@ func TestCredentials(t *testing.T) {
 			if tt.value != "" {
 				r.Header["Authorization"] = []string{tt.value}
 			}
-			if id, got := ask(m, r); got != tt.want || id.Subject != tt.subject {
+			if id, got := authtest.Ask(m, r); got != tt.want || id.Subject != tt.subject {
 				t.Errorf("got %q as %q, want %q as %q", got, id.Subject, tt.want, tt.subject)
 			}
 		})
@@ -197,7 +183,7 @@ func TestUsersFile(t *testing.T) {
 		{"bob", "wrong", auth.Unknown},
 		{"comment", "", auth.Malformed},
 	} {
-		id, got := ask(m, request(tt.name, tt.password))
+		id, got := authtest.Ask(m, request(tt.name, tt.password))
 		if got != tt.want {
 			t.Errorf("%s with %q: got %q, want %q", tt.name, tt.password, got, tt.want)
 		}
@@ -262,7 +248,7 @@ func TestPair(t *testing.T) {
 	}
 	m := New("basic", Config{}, users, NewMemory())
 	for name, want := range map[string]auth.Reason{"admin": auth.Admitted, "Admin": auth.Unknown} {
-		if _, got := ask(m, request(name, password)); got != want {
+		if _, got := authtest.Ask(m, request(name, password)); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
@@ -312,7 +298,7 @@ func TestWork(t *testing.T) {
 	n := counting(m)
 	for _, name := range []string{"alice", "carol", "nobody", "somebody"} {
 		before := n.Load()
-		if _, got := ask(m, request(name, "wrong")); got != auth.Unknown {
+		if _, got := authtest.Ask(m, request(name, "wrong")); got != auth.Unknown {
 			t.Errorf("%s: got %q", name, got)
 		}
 		if got := n.Load() - before; got != 2 {
@@ -326,7 +312,7 @@ func TestMemoryIsOneHashPerCredential(t *testing.T) {
 		m := mustNew(t, NewMemory(), "alice:"+cheap(password))
 		n := counting(m)
 		for range 100 {
-			if _, got := ask(m, request("alice", password)); got != auth.Admitted {
+			if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
 				t.Fatalf("got %q", got)
 			}
 			time.Sleep(2 * time.Second)
@@ -335,11 +321,11 @@ func TestMemoryIsOneHashPerCredential(t *testing.T) {
 			t.Errorf("computed %d hashes in 200 s, want 1", n.Load())
 		}
 		time.Sleep(fresh)
-		if _, got := ask(m, request("alice", password)); got != auth.Admitted || n.Load() != 2 {
+		if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted || n.Load() != 2 {
 			t.Errorf("after %v: got %q and %d hashes, want it computed again", fresh, got, n.Load())
 		}
 		for range 3 {
-			if _, got := ask(m, request("alice", "wrong")); got != auth.Unknown {
+			if _, got := authtest.Ask(m, request("alice", "wrong")); got != auth.Unknown {
 				t.Errorf("got %q", got)
 			}
 		}
@@ -356,7 +342,7 @@ func TestMemoryAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if _, got := ask(m, request("alice", password)); got != auth.Admitted {
+			if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
 				t.Errorf("got %q", got)
 			}
 		})
@@ -373,20 +359,20 @@ func TestMemoryKeepsFieldsApart(t *testing.T) {
 	memory := NewMemory()
 	stored := cheap(password)
 	m := mustNew(t, memory, "alice:"+stored, "root:"+cheap("another"))
-	if _, got := ask(m, request("alice", password)); got != auth.Admitted {
+	if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
 		t.Fatalf("got %q", got)
 	}
 	for _, r := range []*http.Request{
 		request("alic", "e"+password), request("alice", password+stored), request("alice"+password, stored),
 		request("root", password), request("root", password+stored), request("Alice", password), request("alice ", password),
 	} {
-		if id, got := ask(m, r); got == auth.Admitted {
+		if id, got := authtest.Ask(m, r); got == auth.Admitted {
 			t.Errorf("%q was admitted as %q", r.Header, id.Subject)
 		}
 	}
 	t.Run("another method over the same memory", func(t *testing.T) {
 		other := mustNew(t, memory, "alice:"+cheap("something else"))
-		if _, got := ask(other, request("alice", password)); got != auth.Unknown {
+		if _, got := authtest.Ask(other, request("alice", password)); got != auth.Unknown {
 			t.Errorf("got %q, want the verdict of the other file not to count", got)
 		}
 	})
@@ -397,7 +383,7 @@ func TestMemoryKeepsFieldsApart(t *testing.T) {
 func TestMemoryOutlivesAPolicy(t *testing.T) {
 	memory := NewMemory()
 	stored := cheap(password)
-	if _, got := ask(mustNew(t, memory, "alice:"+stored), request("alice", password)); got != auth.Admitted {
+	if _, got := authtest.Ask(mustNew(t, memory, "alice:"+stored), request("alice", password)); got != auth.Admitted {
 		t.Fatalf("got %q", got)
 	}
 	for _, tt := range []struct {
@@ -415,7 +401,7 @@ func TestMemoryOutlivesAPolicy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := mustNew(t, memory, tt.lines...)
 			n := counting(m)
-			if _, got := ask(m, request("alice", password)); got != tt.want || n.Load() != tt.hashes {
+			if _, got := authtest.Ask(m, request("alice", password)); got != tt.want || n.Load() != tt.hashes {
 				t.Errorf("got %q with %d hashes, want %q with %d", got, n.Load(), tt.want, tt.hashes)
 			}
 		})
@@ -516,38 +502,38 @@ func TestHashingShare(t *testing.T) {
 func TestAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mustNew(t, NewMemory(), "alice:"+cheap(password), "alice:"+cheap("never used"))
-		if _, got := ask(m, request("alice", password)); got != auth.Admitted {
+		if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
 			t.Fatalf("got %q", got)
 		}
 		spellings := []string{"alice", "ALICE", " alice", "alice ", "\uff21\uff4c\uff49\uff43\uff45"}
 		for i := range accountBurst {
-			if _, got := ask(m, request(spellings[i%len(spellings)], fmt.Sprint("wrong ", i))); got != auth.Unknown {
+			if _, got := authtest.Ask(m, request(spellings[i%len(spellings)], fmt.Sprint("wrong ", i))); got != auth.Unknown {
 				t.Fatalf("failure %d: got %q", i+1, got)
 			}
 		}
 		for _, name := range spellings {
-			if _, got := ask(m, request(name, "one more")); got != auth.Throttled {
+			if _, got := authtest.Ask(m, request(name, "one more")); got != auth.Throttled {
 				t.Errorf("%q: got %q, want %q", name, got, auth.Throttled)
 			}
 		}
-		if _, got := ask(m, request("alice", "never used")); got != auth.Throttled {
+		if _, got := authtest.Ask(m, request("alice", "never used")); got != auth.Throttled {
 			t.Errorf("a password that was never used: got %q, want %q", got, auth.Throttled)
 		}
-		if _, got := ask(m, request("bob", "x")); got != auth.Unknown {
+		if _, got := authtest.Ask(m, request("bob", "x")); got != auth.Unknown {
 			t.Errorf("another name: got %q", got)
 		}
 		time.Sleep(fresh) // even when the verdict is no longer fresh
 		for i := range accountBurst {
-			ask(m, request("alice", fmt.Sprint("again ", i)))
+			authtest.Ask(m, request("alice", fmt.Sprint("again ", i)))
 		}
-		if _, got := ask(m, request("alice", "one more")); got != auth.Throttled {
+		if _, got := authtest.Ask(m, request("alice", "one more")); got != auth.Throttled {
 			t.Fatalf("got %q, want the name to be held up again", got)
 		}
-		if _, got := ask(m, request("alice", password)); got != auth.Admitted {
+		if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
 			t.Errorf("the owner: got %q, want %q", got, auth.Admitted)
 		}
 		for i := range accountBurst + 1 {
-			_, got := ask(m, request("nobody", fmt.Sprint(i)))
+			_, got := authtest.Ask(m, request("nobody", fmt.Sprint(i)))
 			if want := []auth.Reason{auth.Unknown, auth.Throttled}[i/accountBurst]; got != want {
 				t.Fatalf("unknown name, failure %d: got %q, want %q", i+1, got, want)
 			}
@@ -579,7 +565,7 @@ func TestNewHash(t *testing.T) {
 		t.Errorf("got %q", stored)
 	}
 	m := mustNew(t, NewMemory(), "alice:"+stored)
-	if _, got := ask(m, request("alice", "cafe\u0301 au lait")); got != auth.Admitted {
+	if _, got := authtest.Ask(m, request("alice", "cafe\u0301 au lait")); got != auth.Admitted {
 		t.Errorf("got %q, want another spelling of the same text to be the password", got)
 	}
 	if w := m.Warnings(); len(w) != 0 {
@@ -597,7 +583,7 @@ func TestNewLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, got := ask(mustNew(t, NewMemory(), line), request("alice", password))
+	id, got := authtest.Ask(mustNew(t, NewMemory(), line), request("alice", password))
 	if got != auth.Admitted || !slices.Equal(id.Scopes, []string{"read", "write"}) {
 		t.Errorf("got %q and %+v", got, id)
 	}
@@ -670,7 +656,7 @@ func TestNewSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, pass, _ = strings.Cut(credential, ":")
-	if id, got := ask(mustNew(t, NewMemory(), file), request(name, pass)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
+	if id, got := authtest.Ask(mustNew(t, NewMemory(), file), request(name, pass)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
 		t.Errorf("got %q as %+v", got, id)
 	}
 }
@@ -713,7 +699,7 @@ func BenchmarkWrongPassword(b *testing.B) {
 				// A name of its own each time, or its failures would hold it up.
 				memory.accounts = NewMemory().accounts
 				start := time.Now()
-				if _, got := ask(m, request(name, fmt.Sprint("wrong ", i))); got != auth.Unknown {
+				if _, got := authtest.Ask(m, request(name, fmt.Sprint("wrong ", i))); got != auth.Unknown {
 					b.Fatal(got)
 				}
 				times = append(times, time.Since(start))
@@ -730,7 +716,7 @@ func BenchmarkVerified(b *testing.B) {
 	r := request("alice", password)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, got := ask(m, r); got != auth.Admitted {
+		if _, got := authtest.Ask(m, r); got != auth.Admitted {
 			b.Fatal(got)
 		}
 	}

@@ -3,7 +3,6 @@ package bearer
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,20 +44,6 @@ func request(target string, headers ...string) *http.Request {
 		r.Header[http.CanonicalHeaderKey(name)] = append(r.Header[http.CanonicalHeaderKey(name)], value)
 	}
 	return r
-}
-
-func ask(m *Method, r *http.Request) (auth.Identity, auth.Reason) {
-	id, err := m.Authenticate(auth.NewRequest(r, nil))
-	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
-		return id, denied.Reason
-	}
-	switch {
-	case errors.Is(err, auth.ErrNoCredential):
-		return id, auth.NoCredential
-	case err != nil:
-		return id, auth.Unavailable
-	}
-	return id, auth.Admitted
 }
 
 func TestContract(t *testing.T) {
@@ -134,7 +119,7 @@ func TestAuthorization(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header["Authorization"] = []string{tt.value}
-			if _, got := ask(m, r); got != tt.want {
+			if _, got := authtest.Ask(m, r); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -155,7 +140,7 @@ func TestHeader(t *testing.T) {
 		{"another spelling is another header", "X_Api_Key: " + token, auth.NoCredential},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, got := ask(m, request("/", tt.header)); got != tt.want {
+			if _, got := authtest.Ask(m, request("/", tt.header)); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -192,7 +177,7 @@ func TestQuery(t *testing.T) {
 			if name, value, ok := strings.Cut(tt.header, ": "); ok {
 				r.Header.Set(name, value)
 			}
-			if _, got := ask(m, r); got != tt.want {
+			if _, got := authtest.Ask(m, r); got != tt.want {
 				t.Fatalf("got %q, want %q", got, tt.want)
 			}
 			before := r.URL
@@ -206,7 +191,7 @@ func TestQuery(t *testing.T) {
 		})
 	}
 	off := mustNew(t, Config{}, "me "+token)
-	if _, got := ask(off, request("/?api_key="+token+"&access_token="+token)); got != auth.NoCredential {
+	if _, got := authtest.Ask(off, request("/?api_key="+token+"&access_token="+token)); got != auth.NoCredential {
 		t.Errorf("with no query parameter named: got %q, want %q", got, auth.NoCredential)
 	}
 }
@@ -241,7 +226,7 @@ func TestKeys(t *testing.T) {
 		{"deploy", auth.Unknown, "", "", "[]"},
 	} {
 		t.Run(tt.key, func(t *testing.T) {
-			id, got := ask(m, request("/", "Authorization: Bearer "+tt.key))
+			id, got := authtest.Ask(m, request("/", "Authorization: Bearer "+tt.key))
 			if got != tt.want {
 				t.Fatalf("got %q, want %q", got, tt.want)
 			}
@@ -259,7 +244,7 @@ func TestKeys(t *testing.T) {
 			time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC):     auth.Expired,
 		} {
 			m.now = func() time.Time { return at }
-			if _, got := ask(m, request("/", "Authorization: Bearer key-of-deploy-000")); got != want {
+			if _, got := authtest.Ask(m, request("/", "Authorization: Bearer key-of-deploy-000")); got != want {
 				t.Errorf("at %v: got %q, want %q", at, got, want)
 			}
 		}
@@ -356,7 +341,7 @@ func TestNewLine(t *testing.T) {
 		t.Errorf("got %q, want %q", text, want)
 	}
 	m := mustNew(t, Config{}, text)
-	if id, got := ask(m, request("/", "Authorization: Bearer "+l.Key)); got != auth.Admitted || id.Subject != "ci" || !id.Expires.Equal(expires) {
+	if id, got := authtest.Ask(m, request("/", "Authorization: Bearer "+l.Key)); got != auth.Admitted || id.Subject != "ci" || !id.Expires.Equal(expires) {
 		t.Errorf("got %q as %+v", got, id)
 	}
 	if l.Key == NewKey() || !strings.HasPrefix(l.Key, prefix) || len(l.Key) != len(prefix)+43 {
@@ -385,7 +370,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, got := ask(mustNew(t, c, file), request("/", "Authorization: Bearer "+key)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
+	if id, got := authtest.Ask(mustNew(t, c, file), request("/", "Authorization: Bearer "+key)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
 		t.Errorf("a secret that was made up: got %q as %+v", got, id)
 	}
 }
@@ -400,7 +385,7 @@ func TestPresent(t *testing.T) {
 		if _, err := c.Present(r, setting.Presentation{Show: func(string) string { return token }}); err != nil {
 			t.Fatal(err)
 		}
-		if _, got := ask(mustNew(t, c, token), r); got != auth.Admitted {
+		if _, got := authtest.Ask(mustNew(t, c, token), r); got != auth.Admitted {
 			t.Errorf("%+v: got %q from %v", c, got, r.Header)
 		}
 	}
@@ -416,7 +401,7 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Authorization"] = []string{value}
-		_, got := ask(m, r)
+		_, got := authtest.Ask(m, r)
 		if got == auth.Admitted && (len(value) < 7 || !strings.EqualFold(value[:7], "Bearer ") || strings.Trim(value[7:], " ") != token) {
 			t.Errorf("%q was admitted", value)
 		}

@@ -14,7 +14,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -54,21 +53,6 @@ func post(body string, headers ...string) *http.Request {
 		r.Header[http.CanonicalHeaderKey(name)] = append(r.Header[http.CanonicalHeaderKey(name)], value)
 	}
 	return r
-}
-
-// ask asks a method as a gate does.
-func ask(m *Method, r *http.Request) (auth.Identity, auth.Reason) {
-	id, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(1<<20, 2<<20)))
-	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
-		return id, denied.Reason
-	}
-	switch {
-	case errors.Is(err, auth.ErrNoCredential):
-		return id, auth.NoCredential
-	case err != nil:
-		return id, auth.Unavailable
-	}
-	return id, auth.Admitted
 }
 
 func TestContract(t *testing.T) {
@@ -115,17 +99,17 @@ func TestDefault(t *testing.T) {
 		{"legacy header", "X-Hub-Signature: " + good, auth.NoCredential},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, got := ask(m, post(body, tt.header)); got != tt.want {
+			if _, got := authtest.Ask(m, post(body, tt.header)); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
 	t.Run("another header", func(t *testing.T) {
 		m := mustNew(t, Config{Header: "X-Build-Signature"}, key)
-		if _, got := ask(m, post(body, "X-Build-Signature: "+good)); got != auth.Admitted {
+		if _, got := authtest.Ask(m, post(body, "X-Build-Signature: "+good)); got != auth.Admitted {
 			t.Errorf("got %q", got)
 		}
-		if _, got := ask(m, post(body, "X-Hub-Signature-256: "+good)); got != auth.NoCredential {
+		if _, got := authtest.Ask(m, post(body, "X-Hub-Signature-256: "+good)); got != auth.NoCredential {
 			t.Errorf("the header of the default: got %q", got)
 		}
 	})
@@ -146,7 +130,7 @@ func TestKeys(t *testing.T) {
 		{"old-key-0123456789\n\n new key with spaces \r\n# a comment\nlast-key-0123456789", "", auth.BadSignature},
 		{"last-key-0123456789", "line-5", auth.Admitted},
 	} {
-		id, got := ask(m, post("b", "X-Hub-Signature-256: "+signature(tt.key, "b")))
+		id, got := authtest.Ask(m, post("b", "X-Hub-Signature-256: "+signature(tt.key, "b")))
 		if got != tt.want || id.Entry != tt.entry {
 			t.Errorf("%q: got %q by %q, want %q by %q", tt.key, got, id.Entry, tt.want, tt.entry)
 		}
@@ -185,7 +169,7 @@ func TestBodyIsReadOnlyIfSigned(t *testing.T) {
 				name, value, _ := strings.Cut(h, ": ")
 				r.Header.Set(name, value)
 			}
-			if _, got := ask(mustNew(t, tt.config, key), r); got.Status() != http.StatusUnauthorized {
+			if _, got := authtest.Ask(mustNew(t, tt.config, key), r); got.Status() != http.StatusUnauthorized {
 				t.Errorf("got %q", got)
 			}
 		})
@@ -202,7 +186,7 @@ func (u *unreadable) Read([]byte) (int, error) {
 func TestBodyTooLarge(t *testing.T) {
 	m := mustNew(t, Config{}, key)
 	r := post(strings.Repeat("x", 1<<20+1), "X-Hub-Signature-256: "+signature(key, "x"))
-	if _, got := ask(m, r); got != auth.BodyTooLarge {
+	if _, got := authtest.Ask(m, r); got != auth.BodyTooLarge {
 		t.Errorf("got %q, want %q", got, auth.BodyTooLarge)
 	}
 }
@@ -370,7 +354,7 @@ func TestScheme(t *testing.T) {
 					name, value, _ := strings.Cut(strings.TrimRight(l, "\n"), ": ")
 					r.Header.Add(name, value)
 				}
-				if _, got := ask(m, r); got != rt.want {
+				if _, got := authtest.Ask(m, r); got != rt.want {
 					t.Errorf("got %q, want %q", got, rt.want)
 				}
 			})
@@ -450,16 +434,16 @@ func TestAlgorithms(t *testing.T) {
 			m := mustNew(t, Config{Scheme: Scheme{
 				Alg: tt.alg, Signature: Signature{Headers: []string{"X-Sig"}, Encoding: Base64}, Signed: "1.{body}", Key: tt.form,
 			}}, tt.secret)
-			if _, got := ask(m, post("body", "X-Sig: "+b64(tt.sig))); got != auth.Admitted {
+			if _, got := authtest.Ask(m, post("body", "X-Sig: "+b64(tt.sig))); got != auth.Admitted {
 				t.Errorf("got %q", got)
 			}
-			if _, got := ask(m, post("bodY", "X-Sig: "+b64(tt.sig))); got != auth.BadSignature {
+			if _, got := authtest.Ask(m, post("bodY", "X-Sig: "+b64(tt.sig))); got != auth.BadSignature {
 				t.Errorf("another body: got %q", got)
 			}
 			for i := range tt.sig {
 				bad := slices.Clone(tt.sig)
 				bad[i] ^= 0x40
-				if _, got := ask(m, post("body", "X-Sig: "+b64(bad))); got == auth.Admitted {
+				if _, got := authtest.Ask(m, post("body", "X-Sig: "+b64(bad))); got == auth.Admitted {
 					t.Errorf("byte %d of the signature was changed, and it was admitted", i)
 				}
 			}
@@ -471,7 +455,7 @@ func TestAlgorithms(t *testing.T) {
 		}}, hex.EncodeToString(edPublic))
 		h := hmac.New(sha256.New, edPublic)
 		_, _ = io.WriteString(h, "b")
-		if _, got := ask(m, post("b", "X-Sig: "+hex.EncodeToString(h.Sum(nil)))); got == auth.Admitted {
+		if _, got := authtest.Ask(m, post("b", "X-Sig: "+hex.EncodeToString(h.Sum(nil)))); got == auth.Admitted {
 			t.Error("a MAC with the public key was admitted")
 		}
 	})
@@ -624,7 +608,7 @@ func TestPresetWithSeveralSchemes(t *testing.T) {
 		{"shared wrong, asymmetric good", "v1," + b64(make([]byte, 32)) + " " + goodAsymmetric, auth.BadSignature, ""},
 		{"neither", "v2,x", auth.NoCredential, ""},
 	} {
-		if id, got := ask(m, post("b", "X-Sig: "+tt.value)); got != tt.want || id.Entry != tt.key {
+		if id, got := authtest.Ask(m, post("b", "X-Sig: "+tt.value)); got != tt.want || id.Entry != tt.key {
 			t.Errorf("%s: got %q by %q, want %q by %q", tt.name, got, id.Entry, tt.want, tt.key)
 		}
 	}
@@ -651,7 +635,7 @@ func TestSign(t *testing.T) {
 			}
 			m := mustNew(t, Config{Scheme: s}, key)
 			m.now = func() time.Time { return now }
-			if _, got := ask(m, r); got != auth.Admitted {
+			if _, got := authtest.Ask(m, r); got != auth.Admitted {
 				t.Errorf("got %q from %v", got, r.Header)
 			}
 		})
@@ -695,7 +679,7 @@ func TestPresent(t *testing.T) {
 		}
 		signed := post(body)
 		signed.Header = r.Header
-		if _, got := ask(mustNew(t, c, key), signed); got != auth.Admitted {
+		if _, got := authtest.Ask(mustNew(t, c, key), signed); got != auth.Admitted {
 			t.Errorf("%+v: got %q from %v", c, got, r.Header)
 		}
 	}
@@ -774,7 +758,7 @@ func FuzzSignature(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		r := post(body)
 		r.Header["X-Hub-Signature-256"] = []string{value}
-		if _, got := ask(m, r); got == auth.Admitted && (!strings.HasPrefix(value, "sha256=") || strings.ToLower(value[7:]) != good[7:]) {
+		if _, got := authtest.Ask(m, r); got == auth.Admitted && (!strings.HasPrefix(value, "sha256=") || strings.ToLower(value[7:]) != good[7:]) {
 			t.Errorf("%q was admitted", value)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/auth/authtest"
 	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
 )
@@ -134,7 +135,7 @@ func at(t *testing.T, c Config, v vector) *Method {
 
 func testVector(t *testing.T, c Config, v vector) {
 	m := at(t, c, v)
-	_, got := ask(m, v.request())
+	_, got := authtest.Ask(m, v.request())
 	if (got == auth.Admitted) != (v.want == "admitted") {
 		t.Fatalf("got %q, want it %s", got, v.want)
 	}
@@ -146,7 +147,7 @@ func testVector(t *testing.T, c Config, v vector) {
 		damaged := v
 		damaged.body = bytes.Clone(v.body)
 		damaged.body[i] ^= 1
-		if _, got := ask(m, damaged.request()); got == auth.Admitted {
+		if _, got := authtest.Ask(m, damaged.request()); got == auth.Admitted {
 			t.Errorf("byte %d of the body was changed, and it was admitted", i)
 		}
 	}
@@ -159,7 +160,7 @@ func testVector(t *testing.T, c Config, v vector) {
 			b := []byte(value)
 			b[i] ^= 1
 			damaged.headers.Set(name, string(b))
-			_, got := ask(m, damaged.request())
+			_, got := authtest.Ask(m, damaged.request())
 			if got == auth.Admitted && !passedOver(scheme, value, i) {
 				t.Errorf("byte %d of %s was changed, and it was admitted: %q", i, name, b)
 			}
@@ -169,7 +170,7 @@ func testVector(t *testing.T, c Config, v vector) {
 	for _, extra := range [][]byte{append(bytes.Clone(v.body), '\n'), append([]byte(" "), v.body...), nil} {
 		damaged := v
 		damaged.body = extra
-		if _, got := ask(m, damaged.request()); got == auth.Admitted && !bytes.Equal(extra, v.body) {
+		if _, got := authtest.Ask(m, damaged.request()); got == auth.Admitted && !bytes.Equal(extra, v.body) {
 			t.Errorf("admitted with the body %q", extra)
 		}
 	}
@@ -214,7 +215,7 @@ func testWindow(t *testing.T, m *Method, v vector, tolerance time.Duration) {
 		{-10 * 365 * 24 * time.Hour, tolerance == 0},
 	} {
 		m.now = func() time.Time { return v.now.Add(tt.by) }
-		_, got := ask(m, v.request())
+		_, got := authtest.Ask(m, v.request())
 		if (got == auth.Admitted) != tt.want || !tt.want && got != auth.Stale {
 			t.Errorf("with the clock moved by %v: got %q, want admitted: %v", tt.by, got, tt.want)
 		}
