@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,6 +160,7 @@ var attacks = map[string]func(*testing.T){
 		d := start(t, paths())
 		for _, h := range []string{
 			"X-Forwarded-Uri", "X-Original-URL", "X-Rewrite-URL", "X-Envoy-Original-Path", "X-Original-URI", "X-Forwarded-Path", "X_Original_URL",
+			"SCRIPT_NAME", "Script-Name", "PATH_INFO", "Daphne-Root-Path",
 		} {
 			d.refused(h, call{path: "/admin", headers: []string{h + ": /public/"}}, 401)
 			r := d.admitted(h, call{path: "/public/", headers: []string{h + ": /admin"}})
@@ -230,7 +232,8 @@ var attacks = map[string]func(*testing.T){
 				t.Errorf("the function was told of another method: %v", r.Header)
 			}
 		}
-		d.refused("a method in small letters", call{method: "get", path: "/public/"}, 401)
+		d.refused("a method in small letters", call{method: "get", path: "/public/"}, 400)
+		d.refused("a method in small letters, with a credential", call{method: "post", path: "/x", headers: []string{bearer}}, 400)
 		d.refused("a made-up method", call{method: "BREW", path: "/public/"}, 401)
 	},
 	"P13 methods of proxies": func(t *testing.T) {
@@ -817,6 +820,109 @@ var attacks = map[string]func(*testing.T){
 			t.Errorf("got %v, want the end of the connection", err)
 		}
 		d.refused("the key afterwards", call{path: "/", headers: []string{"Authorization: Bearer " + otherKey}}, 401)
+	},
+	"S1 a body that stalls behind the gate": func(t *testing.T) {
+		d := start(t, setup{
+			env:     map[string]string{"auth_config": "", "exec_timeout": "1s", "read_timeout": "1s", "max_inflight": "1"},
+			secrets: map[string]string{"api-key": "ci " + ciKey},
+			policy:  "methods:\n  ci: {type: bearer}\nrules:\n  - {match: /public/, public: true}\n  - {match: /, accept: [ci]}\n",
+		})
+		for name, head := range map[string]string{"with a length": "Content-Length: 100", "chunked": "Transfer-Encoding: chunked"} {
+			c, err := net.Dial("tcp", d.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			fmt.Fprintf(c, "POST /public/ HTTP/1.1\r\nHost: f\r\n%s\r\n\r\n", head)
+			answer, err := io.ReadAll(c) // ends because the watchdog ends it
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 504 ") {
+				t.Errorf("%s: got %q and %v, want 504 and the end of the connection", name, answer, err)
+			}
+			d.admitted(name+": the next", call{path: "/", headers: []string{bearer}})
+		}
+	},
+	"S2 a body that stalls behind a key that expires": func(t *testing.T) {
+		s := oneKey()
+		s.secrets["api-key"] = "ci " + ciKey + " expires=" + time.Now().Add(3*time.Second).UTC().Format(time.RFC3339)
+		d := start(t, s)
+		c, err := net.Dial("tcp", d.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: f\r\n%s\r\nContent-Length: 100\r\n\r\nhalf", bearer)
+		if answer, err := io.ReadAll(c); err != nil && !errors.Is(err, syscall.ECONNRESET) || strings.Contains(string(answer), "200 OK") {
+			t.Errorf("got %q and %v, want the end of the connection", answer, err)
+		}
+	},
+	"S3 a probe with a body that stalls": func(t *testing.T) {
+		s := oneKey()
+		s.env["read_timeout"] = "1s"
+		d := start(t, s)
+		for _, path := range []string{"/_/health", "/_/ready"} {
+			for _, head := range []string{"Content-Length: 100", "Transfer-Encoding: chunked"} {
+				c, err := net.Dial("tcp", d.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: f\r\n%s\r\n\r\n", path, head)
+				if _, err := io.ReadAll(c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("%s, %s: %v, want the end of the connection", path, head, err)
+				}
+			}
+		}
+	},
+	"S4 a signed header that is taken away": func(t *testing.T) {
+		d := start(t, setup{
+			secrets: map[string]string{"webhook-secret": webhookKey},
+			policy: `
+methods:
+  shop: {type: hmac, alg: hmac-sha256, sig: {header: X-Sig}, signed: "{header:X-Topic}.{body}", require: {X-Version: "2"}}
+rules:
+  - {match: /, accept: [shop]}
+`,
+		})
+		mac := hmac.New(sha256.New, []byte(webhookKey))
+		mac.Write([]byte("order/paid.x"))
+		r := d.admitted("signed", call{method: "POST", path: "/", body: strings.NewReader("x"), headers: []string{
+			"X-Sig: " + hex.EncodeToString(mac.Sum(nil)), "X-Topic: order/paid", "X-Version: 2",
+			"X_Topic: app/uninstalled", "X.Version: 1", "Connection: x-topic, X-Other , X-VERSION", "X-Other: 1",
+		}})
+		for name, want := range map[string]string{"X-Topic": "order/paid", "X-Version": "2", "X_topic": "", "X_Topic": "", "X.version": "", "X.Version": "", "X-Other": ""} {
+			if got := strings.Join(r.Header[name], ","); got != want {
+				t.Errorf("the function got %s %q, want %q", name, got, want)
+			}
+		}
+	},
+	"S5 a long list of proxies": func(t *testing.T) {
+		s := oneKey()
+		s.env["trusted_proxy_hops"] = "2"
+		d := start(t, s)
+		before := d.memory()
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { d.get("/", "X-Forwarded-For: "+strings.Repeat(",", 1000_000)) })
+		}
+		wg.Wait()
+		if grown := d.memory() - before; grown > 200<<20 {
+			t.Errorf("the memory has grown by %d MiB", grown>>20)
+		}
+	},
+	"S6 bodies that are announced and do not come": func(t *testing.T) {
+		d := start(t, setup{
+			env:     map[string]string{"auth": "hmac", "max_body": "512KiB", "max_buffered": "1MiB", "read_timeout": "20s"},
+			secrets: map[string]string{"webhook-secret": webhookKey},
+		})
+		for range 100 {
+			c, err := net.Dial("tcp", d.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n%s\r\n\r\n", signature("x", "y"))
+		}
+		d.admitted("a webhook", call{method: "POST", path: "/", body: strings.NewReader("x"), headers: []string{signature(webhookKey, "x")}})
 	},
 	"R7 HTTP/2": func(t *testing.T) {
 		d := start(t, oneKey())

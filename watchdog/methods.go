@@ -83,8 +83,8 @@ func basicUsers(c basic.Config, secrets *secret.Set) (*basic.Users, error) {
 	pair, err := (&provider.ReadBasicAuthFromDisk{
 		SecretMountPath: secrets.Dir(), UserFilename: basic.PairUser, PasswordFilename: basic.PairPassword,
 	}).Read()
-	if err != nil {
-		return nil, err
+	if err != nil { // a moment ago they could be read
+		return nil, fmt.Errorf("%w: %w", secret.ErrUnsettled, err)
 	}
 	if strings.TrimSpace(string(secrets.Value(basic.PairUser).Reveal())) != pair.User ||
 		strings.TrimSpace(string(secrets.Value(basic.PairPassword).Reveal())) != pair.Password {

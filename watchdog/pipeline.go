@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/clientip"
+	"auth-watchdog/watchdog/internal/limit"
 	"auth-watchdog/watchdog/internal/observe"
 	"auth-watchdog/watchdog/internal/reply"
 	"auth-watchdog/watchdog/internal/upstream"
@@ -59,13 +59,23 @@ func (w *Watchdog) origin(next http.Handler) http.Handler {
 	})
 }
 
-// throttle counts wrong credentials by the address that they come from.
-func (w *Watchdog) throttle(r *http.Request) time.Duration {
-	a := observe.FromContext(r.Context()).Address
-	if a == (netip.Addr{}) {
-		return 0
+// A throttle counts wrong credentials by the address that they come from.
+type throttle struct{ failures *limit.Failures }
+
+// Wait implements [auth.Throttle].
+func (t throttle) Wait(r *http.Request) time.Duration {
+	if a := observe.FromContext(r.Context()).Address; a.IsValid() {
+		return t.failures.Wait(clientip.Key(a))
 	}
-	return w.failures.Fail(clientip.Key(a))
+	return 0
+}
+
+// Fail implements [auth.Throttle].
+func (t throttle) Fail(r *http.Request) time.Duration {
+	if a := observe.FromContext(r.Context()).Address; a.IsValid() {
+		return t.failures.Fail(clientip.Key(a))
+	}
+	return 0
 }
 
 func (w *Watchdog) slots(next http.Handler) http.Handler {
@@ -113,6 +123,10 @@ func (w *Watchdog) deadline(next http.Handler) http.Handler {
 			stopTimer = time.AfterFunc(timeout, func() { cancel(upstream.ErrTimeout) }).Stop
 		}
 		defer stopTimer()
+		// Whoever waits for the caller's body does not see that ctx has ended.
+		control := http.NewResponseController(rw)
+		stopReading := context.AfterFunc(ctx, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+		defer stopReading()
 		observe.FromContext(ctx).OnStream = func(upgraded bool) {
 			if upgraded {
 				stopTimer()

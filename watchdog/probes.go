@@ -29,6 +29,9 @@ func (w *Watchdog) probes(next http.Handler) http.Handler {
 			next.ServeHTTP(rw, r)
 			return
 		}
+		if r.ContentLength != 0 { // our server reads it after us, and nobody else bounds that
+			_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(w.config.ReadTimeout))
+		}
 		rw.Header().Set("Cache-Control", "no-store")
 		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -143,7 +146,7 @@ func (w *Watchdog) lock() error {
 		return nil
 	}
 	path := lockPath(w.config.LockFolder)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|syscall.O_NOFOLLOW, 0o660) //nolint:gosec // of-watchdog's mode; it is empty
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o660) //nolint:gosec // of-watchdog's mode; it is empty
 	if err != nil {
 		return fmt.Errorf("lock file: %w; mount a folder there that can be written, or set suppress_lock=true and do without health checks by file", err)
 	}

@@ -2,9 +2,11 @@ package watchdog
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"auth-watchdog/watchdog/internal/setting"
+	"auth-watchdog/watchdog/secret"
 )
 
 // pollInterval is how often the secret files are looked at. A change counts
@@ -28,15 +30,21 @@ func (w *Watchdog) reload(ctx context.Context) {
 // poll looks once. Secrets that do not load change nothing: the policy that
 // was in force stays.
 func (w *Watchdog) poll() {
-	set, err := w.secrets.Poll()
-	if set == nil && err == nil {
-		return
+	if set, err := w.secrets.Poll(); set != nil || err != nil {
+		w.renew(set, err)
 	}
+}
+
+// renew puts new secrets in force, or says why there are none.
+func (w *Watchdog) renew(set *secret.Set, err error) {
 	var policy *builtPolicy
 	if err == nil {
 		var ps setting.Problems
 		policy, ps = buildPolicy(w.config.Policy, set, w.deps)
 		err = ps.Err()
+	}
+	if errors.Is(err, secret.ErrUnsettled) {
+		w.secrets.Forget()
 	}
 	w.observer.Reloaded(err)
 	if err != nil {

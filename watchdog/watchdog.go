@@ -55,7 +55,6 @@ type Watchdog struct {
 	secrets  *secret.Watcher
 	upstream upstream.Upstream
 	limits   *limit.Slots
-	failures *limit.Failures
 	trust    clientip.Trust
 	handler  http.Handler
 	version  string
@@ -110,13 +109,12 @@ func New(o Options) (*Watchdog, error) {
 	w.observer.Keep(policy.credentials())
 	w.buffers = auth.NewBuffers(cfg.MaxBody, cfg.MaxBuffered)
 	w.limits = limit.NewSlots(cfg.MaxInflight)
-	w.failures = limit.NewFailures(addressBurst, addressEvery, maxAddresses)
 	w.gate = auth.NewGate(policy.Policy, auth.Options{
 		Realm:              cfg.FunctionName,
 		Buffers:            w.buffers,
 		BodyTimeout:        cfg.ReadTimeout,
 		ForwardCredentials: cfg.ForwardCredentials,
-		Throttle:           w.throttle,
+		Throttle:           throttle{limit.NewFailures(addressBurst, addressEvery, maxAddresses)},
 		Report:             w.observer.Decided,
 	})
 	w.upstream = newUpstream(cfg, o, w.log)

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,6 +250,39 @@ func scrape(w *Watchdog) string {
 
 // TestReloadKeepsWhatWasLearned: a reload neither forgives failures nor
 // forgets verified passwords.
+// TestReloadThatMeetsAnotherChange: the pair of basic is read by the platform's
+// own reader, after the look that found the change. If the files have moved on
+// by then, a later look takes them.
+func TestReloadThatMeetsAnotherChange(t *testing.T) {
+	s := secrets(t, map[string]string{"basic-auth-user": "admin", "basic-auth-password": "old"}, Settings{"auth": "basic"})
+	w, _ := serving(t, http.HandlerFunc(ok), s)
+	path := filepath.Join(s["secret_mount_path"], "basic-auth-password")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("new")
+	w.poll()
+	set, err := w.secrets.Poll() // as poll does
+	if err != nil || set == nil {
+		t.Fatalf("got %v and %v, want the new set", set, err)
+	}
+	write("")
+	w.renew(set, nil)
+	write("new")
+	w.poll()
+	w.poll()
+	for password, want := range map[string]int{"old": 401, "new": 200} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.SetBasicAuth("admin", password)
+		rec := httptest.NewRecorder()
+		if w.handler.ServeHTTP(rec, r); rec.Code != want {
+			t.Errorf("%s: got %d, want %d", password, rec.Code, want)
+		}
+	}
+}
+
 func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	s := withKey(t, Settings{})
 	w, _ := serving(t, http.HandlerFunc(ok), s)
@@ -367,6 +401,12 @@ func TestLock(t *testing.T) {
 	}
 	if err := w.lock(); err == nil {
 		t.Error("a link is followed to make the lock file")
+	}
+	if err := errors.Join(os.Remove(lockPath(s["TMPDIR"])), syscall.Mkfifo(lockPath(s["TMPDIR"]), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.lock(); err == nil {
+		t.Error("a named pipe is taken for the lock file")
 	}
 	w.config.LockFolder = "/nowhere"
 	if err := w.lock(); err == nil || !strings.Contains(err.Error(), "suppress_lock=true") {

@@ -22,7 +22,7 @@ const (
 
 // firstChunk is what a body is first given room for; room then grows eightfold
 // as it fills, so that a caller has to send an eighth of what it holds.
-const firstChunk = 16 << 10
+const firstChunk = 1 << 10
 
 // Buffers bounds the memory that bodies take which must be read before they
 // are judged: of each request, and of all together.

@@ -13,6 +13,7 @@ import (
 type Decision struct {
 	Reason     Reason
 	Identity   Identity
+	Also       []Identity    // of a rule with All: what the methods after the first say
 	Rule       *Rule         // nil if none was found
 	Method     string        // whose word decided; empty if none was asked
 	Subject    string        // who called or, of a refusal, whose credential it claims to be, if such a one exists
@@ -111,19 +112,19 @@ func (r *Rule) authenticate(req *Request) Decision {
 }
 
 func (r *Rule) authenticateAll(req *Request) Decision {
-	var first Identity
+	d := Decision{Reason: Admitted}
 	for i, m := range r.All {
 		id, err := m.Authenticate(req)
 		if err != nil {
 			return refusal([]Objection{{m, err}})
 		}
 		if i == 0 {
-			first = id
+			d.Identity, d.Method = id, id.Method
 		} else {
-			first = first.with(id)
+			d.Identity, d.Also = d.Identity.with(id), append(d.Also, id)
 		}
 	}
-	return Decision{Reason: Admitted, Identity: first, Method: first.Method}
+	return d
 }
 
 // with adds to an identity what a further proof of the same request allows.

@@ -31,15 +31,24 @@ type Options struct {
 	// sees.
 	ForwardCredentials bool
 
-	// Throttle, if set, is told of each request that brought a wrong
-	// credential, and says how long its sender has to wait before it is told
-	// again that it is wrong: 0 for not at all. A right credential passes
-	// whatever Throttle says, because the address that failures come from may
-	// be shared with callers who do nothing wrong.
-	Throttle func(*http.Request) time.Duration
+	// Throttle, if set, counts wrong credentials.
+	Throttle Throttle
 
 	// Report, if set, is told of every decision before it is carried out.
 	Report func(*http.Request, Decision)
+}
+
+// A Throttle counts wrong credentials by their senders. A right one passes
+// whatever it says, because the address that failures come from may be shared
+// with callers who do nothing wrong.
+type Throttle interface {
+	// Wait returns how long the sender of r has to wait before it is told
+	// again that a credential is wrong; 0 for not at all.
+	Wait(r *http.Request) time.Duration
+
+	// Fail counts a wrong credential, unless Wait says that its sender has to
+	// wait, and returns what Wait did before.
+	Fail(r *http.Request) time.Duration
 }
 
 // A Gate puts a policy in front of a handler. Policies can be swapped while it
@@ -85,13 +94,14 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		}
 		if policy.spoofable != nil {
 			policy.spoofable.Remove(r.Header, policy.read)
+			policy.keepRead(r.Header)
 		}
 
 		req := g.request(w, r)
 		defer g.done(req)
 		d := policy.Decide(req)
 		if g.options.Throttle != nil && d.Reason.wrong() {
-			if wait := g.options.Throttle(r); wait > 0 {
+			if wait := g.options.Throttle.Fail(r); wait > 0 {
 				d.Reason, d.RetryAfter = Throttled, wait
 			}
 		}
@@ -158,7 +168,7 @@ func (g *Gate) request(w http.ResponseWriter, r *http.Request) *Request {
 		req = new(Request)
 	}
 	req.Request, req.writer = r, w
-	req.buffers, req.timeout = g.options.Buffers, g.options.BodyTimeout
+	req.buffers, req.timeout, req.throttle = g.options.Buffers, g.options.BodyTimeout, g.options.Throttle
 	return req
 }
 

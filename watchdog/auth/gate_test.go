@@ -224,15 +224,47 @@ func TestGateEndsWithTheCredential(t *testing.T) {
 	})
 }
 
-func TestGateThrottle(t *testing.T) {
-	told := 0
-	throttle := func(*http.Request) time.Duration {
-		told++
-		if told > 1 {
-			return 90 * time.Second
-		}
-		return 0
+// after is a Throttle that lets one failure pass.
+type after struct{ told int }
+
+func (a *after) Wait(*http.Request) time.Duration {
+	if a.told > 0 {
+		return 90 * time.Second
 	}
+	return 0
+}
+
+func (a *after) Fail(r *http.Request) time.Duration {
+	defer func() { a.told++ }()
+	return a.Wait(r)
+}
+
+// asks is a method that wants to know how long the sender has to wait.
+type asks struct {
+	*stub
+	waits []time.Duration
+}
+
+func (a *asks) Authenticate(r *Request) (Identity, error) {
+	a.waits = append(a.waits, r.Wait())
+	return a.stub.Authenticate(r)
+}
+
+func TestRequestWait(t *testing.T) {
+	m := &asks{stub: denies("m", Unknown)}
+	g := NewGate(mustCompile(t, Rule{Match: "/", Accept: []Method{m}}), Options{Throttle: &after{}})
+	for range 3 {
+		through(g, httptest.NewRequest("GET", "/", nil))
+	}
+	if want := []time.Duration{0, 90 * time.Second, 90 * time.Second}; !slices.Equal(m.waits, want) {
+		t.Errorf("got %v, want %v", m.waits, want)
+	}
+	if got := NewRequest(httptest.NewRequest("GET", "/", nil), nil).Wait(); got != 0 {
+		t.Errorf("without a Throttle: got %v, want 0", got)
+	}
+}
+
+func TestGateThrottle(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		method *stub
@@ -245,8 +277,8 @@ func TestGateThrottle(t *testing.T) {
 		{"two of them", denies("m", TwoCredentials), []int{400, 400}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			told = 0
 			var reasons []Reason
+			throttle := &after{}
 			g := NewGate(mustCompile(t, Rule{Match: "/", Accept: []Method{tt.method}}), Options{
 				Throttle: throttle,
 				Report:   func(_ *http.Request, d Decision) { reasons = append(reasons, d.Reason) },
@@ -260,8 +292,8 @@ func TestGateThrottle(t *testing.T) {
 					t.Errorf("request %d: got Retry-After %q and reason %q", i+1, w.Header().Get("Retry-After"), reasons[i])
 				}
 			}
-			if told != tt.told {
-				t.Errorf("Throttle was told %d times, want %d", told, tt.told)
+			if throttle.told != tt.told {
+				t.Errorf("Throttle was told %d times, want %d", throttle.told, tt.told)
 			}
 		})
 	}

@@ -71,7 +71,7 @@ var identityHeaders = []string{
 	"x-ms-client-principal", "x-ms-client-principal-", "cf-access-", "tailscale-user-",
 	"client-cert", "client-cert-", "x-client-cert", "x-client-cert-",
 	"x-forwarded-client-cert", "x-forwarded-tls-client-cert", "x-forwarded-tls-client-cert-",
-	"ssl-client-", "x-ssl-", "x-arr-clientcert",
+	"ssl-client-", "x-ssl-", "x-arr-clientcert", "x-authentik-", "oidc-",
 }
 
 // overrideHeaders ask a function to take the request for another than it is.
@@ -79,7 +79,7 @@ var identityHeaders = []string{
 var (
 	pathOverrideHeaders = []string{
 		"x-original-url", "x-original-uri", "x-rewrite-url", "x-forwarded-uri", "x-forwarded-path",
-		"x-envoy-original-path", "x-http-path-override",
+		"x-envoy-original-path", "x-http-path-override", "script-name", "path-info", "x-script-name", "daphne-root-path",
 	}
 	methodOverrideHeaders = []string{"x-http-method-override", "x-http-method", "x-method-override"}
 )

@@ -68,5 +68,9 @@ func loosely(path string) string {
 	if len(path) > 1 {
 		path = strings.TrimSuffix(path, "/")
 	}
-	return strings.ToLower(path)
+	return fold(path)
 }
+
+// fold is s without regard to case. By way of capitals, for some small letters
+// share theirs: U+017F has that of s.
+func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }

@@ -60,10 +60,11 @@ func (q Requirement) allows(id Identity) bool {
 type Policy struct {
 	rules []*Rule
 
-	only   *Rule          // the rule "/", if it is all there is
-	strict *http.ServeMux // the rules as they are written
-	loose  *http.ServeMux // the rules as a lenient router would take them
-	folds  bool           // some rule has capitals, which a lenient router would fold
+	only    *Rule          // the rule "/", if it is all there is
+	strict  *http.ServeMux // the rules as they are written
+	loose   *http.ServeMux // the rules as a lenient router would take them
+	methods bool           // some rule looks at the request's method
+	folds   bool           // some rule has capitals, which a lenient router would fold
 
 	spoofable *headers.Set    // what the caller may not tell the function
 	read      map[string]bool // the headers in which methods find credentials
@@ -118,11 +119,31 @@ func Compile(rules ...Rule) (*Policy, error) {
 	} else {
 		spoofable = append(spoofable, pathOverrideHeaders)
 	}
+	// What a method reads in one spelling, a function may find in another.
+	var aliases []string
+	for name := range p.read {
+		aliases = append(aliases, headers.Fold(name))
+	}
+	spoofable = append(spoofable, aliases)
+	p.methods = !anyMethod
 	if !anyMethod {
 		spoofable = append(spoofable, methodOverrideHeaders)
 	}
 	p.spoofable = headers.New(spoofable...)
 	return p, nil
+}
+
+// keepRead takes the headers that methods read out of Connection. A proxy
+// behind us would remove what stands there, and the function would act on less
+// than was judged.
+func (p *Policy) keepRead(h http.Header) {
+	for i, value := range h["Connection"] {
+		options := strings.Split(value, ",")
+		kept := slices.DeleteFunc(slices.Clone(options), func(o string) bool { return p.read[http.CanonicalHeaderKey(strings.Trim(o, " \t"))] })
+		if len(kept) < len(options) {
+			h["Connection"][i] = strings.Join(kept, ",")
+		}
+	}
 }
 
 func vary(methods []Method) []string {
@@ -161,7 +182,11 @@ func (r *Rule) problems(methods map[string]Method) []error {
 			errs = append(errs, errors.New("has a nil method"))
 			continue
 		}
-		if other, ok := methods[m.Name()]; ok && !same(other, m) {
+		if !reflect.ValueOf(m).Comparable() {
+			errs = append(errs, fmt.Errorf("method %q can't be compared: want a pointer to it", m.Name()))
+			continue
+		}
+		if other, ok := methods[m.Name()]; ok && other != m {
 			errs = append(errs, fmt.Errorf("two methods are named %q", m.Name()))
 		}
 		methods[m.Name()] = m
@@ -178,12 +203,6 @@ func (r *Rule) problems(methods map[string]Method) []error {
 		errs = append(errs, errors.New("all of its methods can never be content: several read Authorization, and a request has one"))
 	}
 	return errs
-}
-
-// same reports whether two methods are one. Those of a type that == panics for
-// never are.
-func same(a, b Method) bool {
-	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // Rules returns the rules of the policy in the order they were given.

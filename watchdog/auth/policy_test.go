@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +173,57 @@ func TestRules(t *testing.T) {
 				t.Errorf("got %q by the rule %q, want %q by %q", d.Reason, rule, tt.want, tt.rule)
 			}
 		})
+	}
+}
+
+// TestLenientRouters: a router that takes capitals for small letters, or does
+// not see a slash at the end, finds no rule but the one that was applied.
+func TestLenientRouters(t *testing.T) {
+	rule := func(match string) Rule {
+		name := strings.NewReplacer(" ", "", "/", "_", "{", "", "}", "", "$", "end").Replace(match)
+		return Rule{Match: match, Accept: []Method{denies(name, Unknown)}}
+	}
+	public := Rule{Match: "/", Public: true}
+	for _, tt := range []struct {
+		name   string
+		rules  []Rule
+		closed []string // never public
+		open   []string
+	}{
+		{"a path", []Rule{rule("/admin"), public}, []string{"/admin", "/admin/", "/ADMIN", "/Admin/"}, []string{"/", "/admins", "/admin/x"}},
+		{"a path and what is below it", []Rule{rule("/admin"), rule("/admin/"), public}, []string{"/admin", "/ADMIN", "/Admin/", "/ADMIN/x"}, []string{"/", "/x"}},
+		{"with and without capitals", []Rule{rule("/admin"), rule("/Admin"), public}, []string{"/admin", "/Admin", "/ADMIN", "/ADMIN/"}, []string{"/"}},
+		{"only the folder", []Rule{rule("/home/{$}"), public}, []string{"/home/", "/home", "/HOME/", "/Home"}, []string{"/", "/home/x"}},
+		{"the rest of a path", []Rule{rule("/f/{p...}"), public}, []string{"/f/", "/F", "/f", "/F/", "/F/x", "/f/x/y"}, []string{"/", "/g"}},
+		{"a wildcard", []Rule{rule("/users/{id}"), rule("/users/{id}/"), public}, []string{"/users/1", "/Users/1", "/Users/1/", "/USERS/1/x"}, []string{"/users"}},
+		{"a method", []Rule{rule("GET /a/{$}"), rule("GET /a/b"), public}, []string{"/a/", "/A", "/A/", "/A/B", "/a/b/"}, []string{"/a/c"}},
+		{"letters beyond ASCII", []Rule{rule("/s/"), rule("/caf\u00e9"), public}, []string{"/%C5%BF/x", "/S/", "/CAF%C3%89", "/caf%c3%a9/"}, []string{"/t"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustCompile(t, tt.rules...)
+			for i, path := range slices.Concat(tt.closed, tt.open) {
+				d := p.Decide(NewRequest(httptest.NewRequest("GET", path, nil), nil))
+				if open := i >= len(tt.closed); d.Allowed() != open {
+					t.Errorf("%s: got %q, want it admitted: %v", path, d.Reason, open)
+				}
+			}
+		})
+	}
+}
+
+// TestMethodsInSmallLetters: some servers take "post" for "POST".
+func TestMethodsInSmallLetters(t *testing.T) {
+	some := mustCompile(t, Rule{Match: "POST /x", Accept: []Method{denies("m", Unknown)}}, Rule{Match: "/", Public: true})
+	none := mustCompile(t, Rule{Match: "/x", Public: true}, Rule{Match: "/", Public: true})
+	for method, want := range map[string]Reason{"POST": Unknown, "post": TwoReadings, "Post": TwoReadings, "GET": Public, "get": TwoReadings, "BREW": Public} {
+		r := httptest.NewRequest("GET", "/x", nil)
+		r.Method = method
+		if d := some.Decide(NewRequest(r, nil)); d.Reason != want {
+			t.Errorf("%s where a rule has a method: got %q, want %q", method, d.Reason, want)
+		}
+		if d := none.Decide(NewRequest(r, nil)); d.Reason != Public {
+			t.Errorf("%s where none has: got %q, want %q", method, d.Reason, Public)
+		}
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 type Request struct {
 	*http.Request
 
-	writer  http.ResponseWriter // to bound how long the body takes
-	buffers *Buffers
-	timeout time.Duration
+	writer   http.ResponseWriter // to bound how long the body takes
+	buffers  *Buffers
+	timeout  time.Duration
+	throttle Throttle
 
 	read    bool // the body was asked for
 	body    body
@@ -69,6 +70,35 @@ var (
 	errQuery          = &Denied{Reason: TwoReadings, Err: errors.New("a query that does not parse")}
 	errParameterTwice = &Denied{Reason: TwoCredentials, Err: errors.New("twice in the query")}
 )
+
+// StripParameter takes a parameter out of the query of r, for a [Stripper]. It
+// leaves what r.URL points to as it is.
+func StripParameter(r *http.Request, name string) {
+	if r.URL.RawQuery == "" {
+		return
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		escaped, _, _ := strings.Cut(pair, "=")
+		if n, err := url.QueryUnescape(escaped); err != nil || n != name {
+			kept = append(kept, pair)
+		}
+	}
+	u := *r.URL
+	u.RawQuery = strings.Join(kept, "&")
+	r.URL = &u
+	r.RequestURI = u.RequestURI()
+}
+
+// Wait returns how long the sender of r has to wait because of wrong
+// credentials that it has brought before; 0 if it need not. A method to which
+// judging is dear may refuse it as Throttled when others wait for their turn.
+func (r *Request) Wait() time.Duration {
+	if r.throttle == nil {
+		return 0
+	}
+	return r.throttle.Wait(r.Request)
+}
 
 // ReadBody returns the body of the request, whole. Read only what is needed: a
 // method asks for it after it has found a credential of its kind in the

@@ -27,7 +27,7 @@ func (p *Policy) route() []error {
 	for _, r := range p.rules {
 		written[r.Match] = true
 	}
-	readings := map[string]*Rule{}
+	readings := map[string]*reading{}
 	for i, r := range p.rules {
 		method, path := splitPattern(r.Match)
 		switch {
@@ -38,7 +38,7 @@ func (p *Policy) route() []error {
 			errs = append(errs, &RuleError{i, fmt.Errorf("match %q: want the method in capitals", r.Match)})
 			continue
 		}
-		p.folds = p.folds || strings.ToLower(path) != path
+		p.folds = p.folds || fold(path) != path
 		patterns := []string{r.Match}
 		// ServeMux would redirect /admin to /admin/.
 		if bare := strings.TrimSuffix(r.Match, "/"); bare != r.Match && path != "/" && !written[bare] {
@@ -51,11 +51,13 @@ func (p *Policy) route() []error {
 			}
 			// "/a" and "/a/" are one in a lenient reading, "/a/" and what is
 			// below it another.
-			for _, reading := range []string{loosePattern(method, path), loosePattern(method, strings.TrimSuffix(path, "/"))} {
-				if other, ok := readings[reading]; ok && other != r {
-					readings[reading] = nil // told apart on purpose
-				} else {
-					readings[reading] = r
+			for _, like := range []string{path, strings.TrimSuffix(path, "/"), trimOpenEnd(path)} {
+				like = loosePattern(method, like)
+				if readings[like] == nil {
+					readings[like] = &reading{}
+				}
+				if of := readings[like]; !slices.Contains(of.rules, r) {
+					of.rules = append(of.rules, r)
 				}
 			}
 		}
@@ -64,12 +66,28 @@ func (p *Policy) route() []error {
 		return errs
 	}
 	p.loose = http.NewServeMux()
-	for _, reading := range slices.Sorted(maps.Keys(readings)) {
-		if err := register(p.loose, reading, readings[reading]); err != nil {
+	for _, like := range slices.Sorted(maps.Keys(readings)) {
+		if err := register(p.loose, like, readings[like]); err != nil {
 			errs = append(errs, fmt.Errorf("for a router that takes capitals for small letters: %w", err))
 		}
 	}
 	return errs
+}
+
+// A reading is what a lenient router takes a path for: any of these rules.
+type reading struct{ rules []*Rule }
+
+// ServeHTTP is as that of a Rule.
+func (*reading) ServeHTTP(http.ResponseWriter, *http.Request) { panic("auth: a reading was served") }
+
+// trimOpenEnd takes "/{$}" or "/{name...}" off the end of a path: both match
+// what is before it with a slash, which a lenient router does not see.
+func trimOpenEnd(path string) string {
+	i := strings.LastIndexByte(path, '/')
+	if last := path[i+1:]; last == "{$}" || strings.HasPrefix(last, "{") && strings.HasSuffix(last, "...}") {
+		return path[:i]
+	}
+	return path
 }
 
 // loosePattern is the pattern under which a lenient router would have a rule.
@@ -89,7 +107,7 @@ func loosePattern(method, path string) string {
 		}
 		switch {
 		case segment == "{$}" || !strings.HasPrefix(segment, "{"):
-			b.WriteString(strings.ToLower(segment))
+			b.WriteString(fold(segment))
 		case strings.HasSuffix(segment, "...}"):
 			fmt.Fprintf(&b, "{w%d...}", i)
 		default:
@@ -103,7 +121,7 @@ var registered = regexp.MustCompile(` \(registered at [^)]*\)`)
 
 // register adds a pattern and returns as an error what ServeMux panics with:
 // a pattern that does not parse, or that is in conflict with another.
-func register(mux *http.ServeMux, pattern string, r *Rule) (err error) {
+func register(mux *http.ServeMux, pattern string, r http.Handler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			// What it says of the place in the program is of no use here.
@@ -135,10 +153,13 @@ func (p *Policy) find(r *Request) (*Rule, Reason) {
 	if !hasOneReading(r.URL) {
 		return nil, TwoReadings
 	}
+	if p.methods && strings.ToUpper(r.Method) != r.Method {
+		return nil, TwoReadings // some servers take "post" for "POST"
+	}
 	// The decoded path has one reading, so it can stand for all spellings.
-	rule := r.ask(p.strict, r.URL.Path)
+	rule, _ := r.ask(p.strict, r.URL.Path).(*Rule)
 	if path := loosely(r.URL.Path); p.folds || path != r.URL.Path {
-		if lenient := r.ask(p.loose, path); lenient != nil && lenient != rule {
+		if lenient, ok := r.ask(p.loose, path).(*reading); ok && !slices.Contains(lenient.rules, rule) {
 			return nil, TwoReadings
 		}
 	}
@@ -148,14 +169,13 @@ func (p *Policy) find(r *Request) (*Rule, Reason) {
 	return rule, ""
 }
 
-// ask returns the rule that mux has for path.
-func (r *Request) ask(mux *http.ServeMux, path string) *Rule {
+// ask returns what mux has for path, nil if it has nothing.
+func (r *Request) ask(mux *http.ServeMux, path string) http.Handler {
 	r.askedURL = url.URL{Path: path}
 	r.asked = http.Request{Method: r.Method, URL: &r.askedURL}
 	h, pattern := mux.Handler(&r.asked)
-	rule, ok := h.(*Rule)
-	if pattern == "" || !ok {
+	if pattern == "" {
 		return nil
 	}
-	return rule
+	return h
 }

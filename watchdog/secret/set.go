@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -121,6 +122,9 @@ func readFile(path string) (v Value, why string) {
 		return Value{}, reason(err)
 	case len(b) > maxFile:
 		return Value{}, fmt.Sprintf("is larger than %d MiB", maxFile>>20)
+	}
+	if bytes.HasPrefix(b, []byte("\ufeff")) {
+		return Value{}, "begins with a byte order mark, which would be part of the secret: save it as UTF-8 without one"
 	}
 	v = New(cutLineEnding(b))
 	clear(b)

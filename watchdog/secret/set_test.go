@@ -169,6 +169,7 @@ func TestReadSaysWhyAFileCannotBeUsed(t *testing.T) {
 		{"CRLF", text("\r\n"), "is empty"},
 		{"a space", text(" "), "is empty"},
 		{"white space of all kinds", text(" \t\r\n\v\f\u00a0\u2003\n\n"), "is empty"},
+		{"byte order mark", text("\ufeff# comment\nkey"), "begins with a byte order mark, which would be part of the secret: save it as UTF-8 without one"},
 		{"folder", func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o700)) }, "is a folder, and must be a file"},
 		{"link to a folder", link("."), "is a folder, and must be a file"},
 		{"named pipe", func(t *testing.T, path string) { must(t, syscall.Mkfifo(path, 0o600)) }, "is not a regular file"},

@@ -31,6 +31,10 @@ func NewWatcher(current *Set, dir string, names ...string) *Watcher {
 	return &Watcher{dir: dir, names: names, known: look{set: current}}
 }
 
+// Forget makes the Watcher report anew what it finds, after its owner could
+// not use what was reported last because the files have moved on.
+func (w *Watcher) Forget() { w.known, w.unsure = look{}, look{} }
+
 // Poll looks once. It returns a new set, or the reason why the files no longer
 // make one, each once when it has come to rest, and otherwise neither.
 func (w *Watcher) Poll() (*Set, error) {

@@ -549,6 +549,32 @@ func TestWatcherComparesWithWhatItsOwnerHas(t *testing.T) {
 	}
 }
 
+// TestWatcherForgets: what could not be used is told of again.
+func TestWatcherForgets(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "key"), "old")
+	set, err := Read(dir, "key")
+	must(t, err)
+	w := NewWatcher(set, dir, "key")
+	write(t, filepath.Join(dir, "key"), "new")
+	told := func() bool {
+		set, err := w.Poll()
+		must(t, err)
+		return set != nil
+	}
+	for i, want := range []bool{false, true, false} {
+		if got := told(); got != want {
+			t.Fatalf("look %d: told %v, want %v", i+1, got, want)
+		}
+	}
+	w.Forget()
+	for i, want := range []bool{false, true, false} {
+		if got := told(); got != want {
+			t.Errorf("look %d after Forget: told %v, want %v", i+1, got, want)
+		}
+	}
+}
+
 func TestWatcherOfNoFilesHasNothingToTell(t *testing.T) {
 	w := NewWatcher(NewSet(nil), filepath.Join(t.TempDir(), "none"))
 	for range 3 {

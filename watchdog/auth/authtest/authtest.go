@@ -139,7 +139,7 @@ func Test(t *testing.T, c Case) {
 // testGate sees to it that what the method has judged is what a handler gets.
 // Ask asks a method as a gate does, and says what became of it.
 func Ask(m auth.Method, r *http.Request) (auth.Identity, auth.Reason) {
-	id, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(1<<20, 2<<20)))
+	id, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(2<<20, 4<<20)))
 	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
 		return id, denied.Reason
 	}

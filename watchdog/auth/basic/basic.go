@@ -188,13 +188,17 @@ func (m *Method) verify(r *auth.Request, name string, password []byte) (auth.Ide
 		memory = max(memory, h.memory())
 	}
 
-	before, recently := m.memory.known(digest)
+	before, recently := m.memory.remembers(digest)
 	if !recently {
-		counter := account(name)
+		failures, counter := m.memory.failures(m.users, name)
 		if !before {
 			// Who was here before with this very password is let in however
-			// many others fail under the name.
-			if wait := m.memory.accounts.Wait(counter); wait > 0 {
+			// many others fail under the name, or from the address.
+			wait := failures.Wait(counter)
+			if memory > 0 && m.memory.hashing.Busy() {
+				wait = max(wait, r.Wait())
+			}
+			if wait > 0 {
 				return auth.Identity{}, m.denied(auth.Throttled, user, wait)
 			}
 		}
@@ -209,7 +213,7 @@ func (m *Method) verify(r *auth.Request, name string, password []byte) (auth.Ide
 		case outcome.busy:
 			return auth.Identity{}, m.denied(auth.Throttled, user, hashingWait)
 		case !outcome.good:
-			m.memory.accounts.Fail(counter)
+			failures.Fail(counter)
 			return auth.Identity{}, m.denied(auth.Unknown, user, 0)
 		}
 	}

@@ -2,6 +2,7 @@ package basic
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -416,7 +417,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if len(m.verified) != maxVerified || m.order.Len() != maxVerified {
 		t.Errorf("got %d and %d, want %d", len(m.verified), m.order.Len(), maxVerified)
 	}
-	if before, _ := m.known(m.digest([]byte{0, 0})); before {
+	if before, _ := m.remembers(m.digest([]byte{0, 0})); before {
 		t.Error("the first is still there, want it forgotten first")
 	}
 }
@@ -538,6 +539,74 @@ func TestAccounts(t *testing.T) {
 				t.Fatalf("unknown name, failure %d: got %q, want %q", i+1, got, want)
 			}
 		}
+	})
+}
+
+// TestAccountsOfUsersStay: no number of other names makes the failures under a
+// user's name forgotten.
+func TestAccountsOfUsersStay(t *testing.T) {
+	m := mustNew(t, NewMemory(), "alice:"+cheap(password))
+	m.users.byName["alice"].hashes[0] = newPlain([]byte(password))
+	for i := range accountBurst {
+		authtest.Ask(m, request("alice", fmt.Sprint("wrong ", i)))
+	}
+	for i := range maxAccounts + 1 {
+		counters, counter := m.memory.failures(m.users, fmt.Sprint("nobody ", i))
+		counters.Fail(counter)
+	}
+	if _, got := authtest.Ask(m, request("alice", password)); got != auth.Throttled {
+		t.Errorf("got %q, want %q as before", got, auth.Throttled)
+	}
+}
+
+// TestAccountsTakeLittleRoom: in its normalisation form KC a name can be many
+// times as long as it came.
+func TestAccountsTakeLittleRoom(t *testing.T) {
+	_, counter := NewMemory().failures(newUsers(""), strings.Repeat("\ufdfa", longest/3))
+	if len(counter) > sha256.Size {
+		t.Errorf("a name takes %d bytes, want %d", len(counter), sha256.Size)
+	}
+}
+
+// owed is an auth.Throttle that has everybody wait.
+type owed time.Duration
+
+func (o owed) Wait(*http.Request) time.Duration { return time.Duration(o) }
+func (o owed) Fail(*http.Request) time.Duration { return time.Duration(o) }
+
+// TestHashingIsNotForThoseWhoHaveToWait: while others wait for their turn to
+// hash, nobody takes it who has brought too many wrong passwords.
+func TestHashingIsNotForThoseWhoHaveToWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		memory.share = hashingMemory
+		m := mustNew(t, memory, "alice:"+cheap(password))
+		s := slow{m.users.byName["alice"].hashes[0], make(chan struct{}), make(chan struct{})}
+		m.users.byName["alice"].hashes[0] = s
+		policy, err := auth.Compile(auth.Rule{Match: "/", Accept: []auth.Method{m}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var asked atomic.Int64
+		g := auth.NewGate(policy, auth.Options{Throttle: owed(time.Minute), Report: func(_ *http.Request, d auth.Decision) {
+			asked.Add(1)
+			if d.Reason != auth.Throttled || d.RetryAfter != time.Minute {
+				t.Errorf("got %q and %v, want %q and a minute", d.Reason, d.RetryAfter, auth.Throttled)
+			}
+		}})
+		h := g.Wrap(http.NotFoundHandler())
+		try := func(i int) { h.ServeHTTP(httptest.NewRecorder(), request("alice", fmt.Sprint("wrong ", i))) }
+		go try(1) // nobody waits, so it is judged
+		<-s.begun
+		go authtest.Ask(m, request("alice", "waits"))
+		synctest.Wait()
+		try(2)
+		if asked.Load() != 1 {
+			t.Error("it waits for its turn, want it turned away")
+		}
+		go func() { <-s.begun }()
+		close(s.end)
+		synctest.Wait()
 	})
 }
 
@@ -697,7 +766,7 @@ func BenchmarkWrongPassword(b *testing.B) {
 			for b.Loop() {
 				i++
 				// A name of its own each time, or its failures would hold it up.
-				memory.accounts = NewMemory().accounts
+				memory.known, memory.unknown = NewMemory().known, NewMemory().unknown
 				start := time.Now()
 				if _, got := authtest.Ask(m, request(name, fmt.Sprint("wrong ", i))); got != auth.Unknown {
 					b.Fatal(got)

@@ -34,18 +34,20 @@ const (
 	// A name may fail accountBurst times at once, and then once in accountEvery.
 	accountBurst = 250
 	accountEvery = 6 * time.Second
-	maxAccounts  = 10_000
+	maxAccounts  = 10_000  // of names that nobody has
+	maxKnown     = 100_000 // of those of users
 )
 
 // A Memory remembers which passwords were verified and which names have
 // failed, and bounds the hashing. It outlives the policy that it serves: hand
 // the same one to each new [Method]. It is not written anywhere.
 type Memory struct {
-	key      [sha256.Size]byte // of this process
-	hashing  *limit.Weighted
-	share    int64 // the least that one hash is counted as
-	accounts *limit.Failures
-	now      func() time.Time
+	key     [sha256.Size]byte // of this process
+	hashing *limit.Weighted
+	share   int64           // the least that one hash is counted as
+	known   *limit.Failures // by the names of users
+	unknown *limit.Failures // by other names: however many, they push none of the above out
+	now     func() time.Time
 
 	mu       sync.Mutex
 	verified map[digest]*list.Element
@@ -78,7 +80,8 @@ func NewMemory() *Memory {
 		hashing: limit.NewWeighted(hashingMemory, hashingWait, maxHashing),
 		// Half of the processors stay free for those who are known already.
 		share:    hashingMemory / int64(max(1, runtime.GOMAXPROCS(0)/2)),
-		accounts: limit.NewFailures(accountBurst, accountEvery, maxAccounts),
+		known:    limit.NewFailures(accountBurst, accountEvery, maxKnown),
+		unknown:  limit.NewFailures(accountBurst, accountEvery, maxAccounts),
 		now:      time.Now,
 		verified: make(map[digest]*list.Element),
 		order:    list.New(),
@@ -102,9 +105,21 @@ func (m *Memory) digest(fields ...[]byte) digest {
 	return digest(h.Sum(nil))
 }
 
-// known reports whether d was verified before, and whether that is recent
+// failures returns what counts the failures under a name, and the name there:
+// however it is spelled it has one counter, and however long it is it takes
+// little room.
+func (m *Memory) failures(u *Users, name string) (counters *limit.Failures, counter string) {
+	a := account(name)
+	d := m.digest([]byte("account"), []byte(a))
+	if u.accounts[a] {
+		return m.known, string(d[:])
+	}
+	return m.unknown, string(d[:])
+}
+
+// remembers reports whether d was verified before, and whether that is recent
 // enough to need no hashing.
-func (m *Memory) known(d digest) (before, recently bool) {
+func (m *Memory) remembers(d digest) (before, recently bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := m.verified[d]

@@ -27,10 +27,11 @@ type user struct {
 
 // Users are the users of a secret file.
 type Users struct {
-	secret string
-	byName map[string]*user
-	order  []*user
-	rounds int // the most hashes of any user: everybody pays for as many
+	secret   string
+	byName   map[string]*user
+	accounts map[string]bool
+	order    []*user
+	rounds   int // the most hashes of any user: everybody pays for as many
 }
 
 // ParseUsers reads lines of "name:hash [scopes=a,b] [expires=RFC3339]"; blank
@@ -88,7 +89,7 @@ func NewLine(name, password string, scopes []string, expires time.Time) (string,
 }
 
 func newUsers(secretName string) *Users {
-	return &Users{secret: secretName, byName: map[string]*user{}}
+	return &Users{secret: secretName, byName: map[string]*user{}, accounts: map[string]bool{}}
 }
 
 func (u *Users) add(line string) error {
@@ -120,6 +121,7 @@ func (u *Users) put(entry *user) error {
 		entry = known
 	} else {
 		u.byName[entry.name] = entry
+		u.accounts[account(entry.name)] = true
 		u.order = append(u.order, entry)
 	}
 	u.rounds = max(u.rounds, len(entry.hashes))

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
@@ -217,20 +215,9 @@ func (m *Method) token(r *auth.Request) (string, error) {
 // Strip implements [auth.Stripper].
 func (m *Method) Strip(r *http.Request) {
 	r.Header.Del(m.config.Header)
-	if m.config.Query == "" || r.URL.RawQuery == "" {
-		return
+	if m.config.Query != "" {
+		auth.StripParameter(r, m.config.Query)
 	}
-	var kept []string
-	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		if n, err := url.QueryUnescape(name); err != nil || n != m.config.Query {
-			kept = append(kept, pair)
-		}
-	}
-	u := *r.URL
-	u.RawQuery = strings.Join(kept, "&")
-	r.URL = &u
-	r.RequestURI = u.RequestURI()
 }
 
 // Challenge implements [auth.Method], as RFC 6750 §3 has it: an error only if

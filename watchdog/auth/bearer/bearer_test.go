@@ -282,6 +282,10 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 		{"signs that can't be sent", "me canary-sécret", "line 1: the credential has characters"},
 		{"like an option", "me CANARY=secret", "line 1: has an option that is not one"},
 		{"= in the middle", "me CANARY-0=secret", "line 1: the credential has characters"},
+		{"a digest in capitals", "ci SHA256:" + canary, "line 1: the credential is a hash of another kind"},
+		{"another digest", "ci sha-512:" + canary, "line 1: the credential is a hash of another kind"},
+		{"a password's hash", "ci $argon2id$v=19$" + canary, "line 1: the credential is a hash of another kind"},
+		{"a user's line", "bob:$2y$10$" + canary, "line 1: the credential is a hash of another kind"},
 		{"the same key twice", "a " + canary + "\nb " + digest(canary), "line 2: has the key of line 1"},
 		{"several lines", "a b c\nme " + canary + "\nx y z", "line 3: want"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -139,12 +140,24 @@ func parseLine(text string, valid func(string) bool) (key, error) {
 		}
 		return k, nil
 	}
+	if looksLikeHash(credential) {
+		return key{}, errors.New("the credential is a hash of another kind, and would itself be the key: want the key, or " + digestPrefix + " and its SHA-256 in hex")
+	}
 	if len(credential) > longest || !valid(credential) {
 		return key{}, errors.New("the credential has characters that can't be sent, or too many of them")
 	}
 	k.digest = sha256.Sum256([]byte(credential))
 	k.short = len(credential) < shortest
 	return k, nil
+}
+
+// looksLikeHash reports whether a credential is what some other program stores
+// of one: "SHA256:…", "sha512:…", "$argon2id$…", "user:$2y$…".
+func looksLikeHash(credential string) bool {
+	scheme, rest, found := strings.Cut(strings.ToLower(credential), ":")
+	scheme = strings.ReplaceAll(scheme, "-", "")
+	return strings.HasPrefix(credential, "$") ||
+		found && (strings.HasPrefix(rest, "$") || slices.Contains([]string{"md5", "sha", "sha1", "sha224", "sha256", "sha384", "sha512"}, scheme))
 }
 
 // looksLikeKey reports whether a name is rather a key in the name's place,

@@ -5,10 +5,11 @@ package hmac
 
 import (
 	"cmp"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -31,14 +32,16 @@ type Method struct {
 }
 
 var (
-	_ auth.Method = (*Method)(nil)
-	_ auth.Keeper = (*Method)(nil)
+	_ auth.Method   = (*Method)(nil)
+	_ auth.Keeper   = (*Method)(nil)
+	_ auth.Stripper = (*Method)(nil)
 )
 
 // keyed is a scheme with its keys.
 type keyed struct {
 	Scheme
 	message template
+	paths   []string // of all that is looked for in a JSON body
 	keys    []signingKey
 }
 
@@ -69,7 +72,7 @@ func New(name string, c Config, file secret.Value, publicURL string) (*Method, e
 		if t.has("url") && publicURL == "" {
 			return nil, errors.New("the URL is part of what is signed: set public_url to the one the sender calls")
 		}
-		m.schemes = append(m.schemes, keyed{Scheme: s, message: t})
+		m.schemes = append(m.schemes, keyed{Scheme: s, message: t, paths: s.jsonPaths(t)})
 		if s.BodyUnsigned {
 			m.warnings = append(m.warnings, "the body is not signed: who has seen one request can send any other")
 		}
@@ -126,19 +129,36 @@ func (m *Method) Challenge(realm string, _ auth.Reason) string {
 	return fmt.Sprintf("Signature realm=%q", realm)
 }
 
+// Strip implements [auth.Stripper]. A signature stays, for it is good for
+// nothing else; a token is the secret itself.
+func (m *Method) Strip(r *http.Request) {
+	for _, s := range m.schemes {
+		if s.Alg != Token {
+			continue
+		}
+		for _, name := range s.Signature.Headers {
+			r.Header.Del(name)
+		}
+		if s.Signature.Query != "" {
+			auth.StripParameter(r, s.Signature.Query)
+		}
+	}
+}
+
 // Authenticate implements [auth.Method]. The first scheme whose signature is
 // present decides.
 func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 	for i := range m.schemes {
 		s := &m.schemes[i]
-		texts, items, err := s.Signature.signatures(r)
+		d := s.document(r)
+		texts, items, err := s.Signature.signatures(d)
 		if errors.Is(err, auth.ErrNoCredential) {
 			continue
 		}
 		if err != nil {
 			return auth.Identity{}, err
 		}
-		line, err := m.verify(r, s, texts, items)
+		line, err := m.verify(s, d, texts, items)
 		if err != nil {
 			return auth.Identity{}, err
 		}
@@ -147,12 +167,14 @@ func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 	return auth.Identity{}, auth.ErrNoCredential
 }
 
-// verify returns the line of the key that made a signature of r. What can be
+func (s *keyed) document(r *auth.Request) *document { return &document{request: r, paths: s.paths} }
+
+// verify returns the line of the key that made a signature of a request. What can be
 // judged by the headers is judged before the body is read.
-func (m *Method) verify(r *auth.Request, s *keyed, texts, items []string) (line int, err error) {
+func (m *Method) verify(s *keyed, d *document, texts, items []string) (line int, err error) {
 	for name, want := range s.Require {
-		if r.Header.Get(name) != want {
-			return 0, malformed("%s is not %q", name, want)
+		if subtle.ConstantTimeCompare([]byte(d.request.Header.Get(name)), []byte(want)) != 1 { // it may be a secret
+			return 0, malformed("%s is not what require says", name)
 		}
 	}
 	signatures := make([][]byte, 0, len(texts))
@@ -165,14 +187,14 @@ func (m *Method) verify(r *auth.Request, s *keyed, texts, items []string) (line 
 	}
 	var at string
 	if !s.Time.isZero() {
-		if at, err = s.Time.text(r, items); err != nil {
+		if at, err = s.Time.text(d, items); err != nil {
 			return 0, err
 		}
 		if err = s.Time.judge(at, m.now()); err != nil {
 			return 0, err
 		}
 	}
-	message, err := s.pieces(r, at, m.publicURL)
+	message, err := s.pieces(d, at, m.publicURL)
 	if err != nil {
 		return 0, err
 	}
@@ -189,7 +211,8 @@ func (m *Method) verify(r *auth.Request, s *keyed, texts, items []string) (line 
 
 // pieces returns what is signed of r, in the order of the template. at is the
 // time as it is written.
-func (s *keyed) pieces(r *auth.Request, at, base string) ([][]byte, error) {
+func (s *keyed) pieces(d *document, at, base string) ([][]byte, error) {
+	r := d.request
 	message := make([][]byte, 0, len(s.message))
 	for _, p := range s.message {
 		var piece []byte
@@ -205,7 +228,7 @@ func (s *keyed) pieces(r *auth.Request, at, base string) ([][]byte, error) {
 		case "time":
 			piece = []byte(at)
 		case "id":
-			id, err := s.ID.read(r)
+			id, err := s.ID.read(d)
 			if err != nil {
 				return nil, err
 			}
@@ -215,10 +238,17 @@ func (s *keyed) pieces(r *auth.Request, at, base string) ([][]byte, error) {
 			piece = []byte(id)
 		case "method":
 			piece = []byte(r.Method)
-		case "url":
-			piece = []byte(publicURL(base, r.URL))
-		case "path":
-			piece = []byte(r.URL.EscapedPath())
+		case "url", "path":
+			path := r.URL.EscapedPath()
+			if r.URL.RawPath != "" && r.URL.RawPath != path {
+				// Package url has written it anew, so the function would get
+				// another than was signed.
+				return nil, &auth.Denied{Reason: auth.TwoReadings, Err: errors.New("the path has bytes that can't stand in one")}
+			}
+			piece = []byte(path)
+			if p.kind == "url" {
+				piece = []byte(publicURL(base, path, r.URL.RawQuery))
+			}
 		case "query":
 			piece = []byte(r.URL.RawQuery)
 		case "header":
@@ -228,7 +258,7 @@ func (s *keyed) pieces(r *auth.Request, at, base string) ([][]byte, error) {
 			}
 			piece = []byte(v)
 		case "json":
-			v, err := Source{JSON: p.text}.read(r)
+			v, err := Source{JSON: p.text}.read(d)
 			if err != nil {
 				return nil, err
 			}
@@ -248,12 +278,12 @@ func isID(s string) bool {
 
 // publicURL is the URL that the sender called: the configured one, with the
 // path and query below it as they came.
-func publicURL(base string, u *url.URL) string {
-	if p := u.EscapedPath(); p != "/" {
-		base = strings.TrimSuffix(base, "/") + p
+func publicURL(base, path, query string) string {
+	if path != "/" {
+		base = strings.TrimSuffix(base, "/") + path
 	}
-	if u.RawQuery != "" {
-		base += "?" + u.RawQuery
+	if query != "" {
+		base += "?" + query
 	}
 	return base
 }

@@ -185,7 +185,7 @@ func (u *unreadable) Read([]byte) (int, error) {
 
 func TestBodyTooLarge(t *testing.T) {
 	m := mustNew(t, Config{}, key)
-	r := post(strings.Repeat("x", 1<<20+1), "X-Hub-Signature-256: "+signature(key, "x"))
+	r := post(strings.Repeat("x", 2<<20+1), "X-Hub-Signature-256: "+signature(key, "x"))
 	if _, got := authtest.Ask(m, r); got != auth.BodyTooLarge {
 		t.Errorf("got %q, want %q", got, auth.BodyTooLarge)
 	}
@@ -244,6 +244,7 @@ func TestScheme(t *testing.T) {
 				{"an object twice", "Content-Type: application/json", "", `{"s":{},"s":{"t":"x","n":12,"sig":"` + hexOf("x12") + `"}}`, auth.Malformed},
 				{"text behind it", "Content-Type: application/json", "", `{"s":{"t":"x","n":12,"sig":"` + hexOf("x12") + `"}} {}`, auth.Malformed},
 				{"broken", "Content-Type: application/json", "", `{"s":`, auth.Malformed},
+				{"too long to be looked into", "Content-Type: application/json", "", `{"s":{"t":"x","n":12,"sig":"` + hexOf("x12") + `"},"a":"` + strings.Repeat("a", maxJSON) + `"}`, auth.Malformed},
 				{"part of the message missing", "Content-Type: application/json", "", `{"s":{"t":"x","sig":"` + hexOf("x") + `"}}`, auth.Malformed},
 				{"not a text", "Content-Type: application/json", "", `{"s":{"t":"x","n":true,"sig":"` + hexOf("x") + `"}}`, auth.Malformed},
 			},
@@ -570,6 +571,60 @@ func TestWarnings(t *testing.T) {
 // TestPresetWithSeveralSchemes: the first whose signature is present decides;
 // nothing falls through after a failed check; a key that fits one scheme only
 // is no key of the other.
+// TestStrip: a token is the secret itself, and the function has no business
+// with it; a signature stays.
+func TestStrip(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		scheme Scheme
+		want   string // header, query and RequestURI that are left
+	}{
+		{"token in a header", Scheme{Alg: Token, Signature: Signature{Headers: []string{"X-Token"}}}, "|x=1&sig=k|/p?x=1&sig=k"},
+		{"token in the query", Scheme{Alg: Token, Signature: Signature{Query: "sig"}}, "k|x=1|/p?x=1"},
+		{"signature", Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-Token"}}}, "k|x=1&sig=k|/p?x=1&sig=k"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := mustNew(t, Config{Scheme: tt.scheme}, key)
+			r := httptest.NewRequest("POST", "/p?x=1&sig=k", nil)
+			r.Header.Set("X-Token", "k")
+			m.Strip(r)
+			if got := r.Header.Get("X-Token") + "|" + r.URL.RawQuery + "|" + r.RequestURI; got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestRequireIsNotRepeated: what a header must be may be a secret.
+func TestRequireIsNotRepeated(t *testing.T) {
+	m := mustNew(t, Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-Sig"}}, Require: map[string]string{"X-Shared": "CANARY"}}}, key)
+	r := post("b", "X-Sig: "+signature(key, "b")[7:])
+	r.Header.Set("X-Shared", "canary")
+	_, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(1<<20, 2<<20)))
+	if err == nil || strings.Contains(strings.ToLower(err.Error()), "canary") {
+		t.Errorf("got %v, want an error without what it must be", err)
+	}
+}
+
+// TestPathThatIsWrittenAnew: what was signed is what the function gets, or
+// nothing.
+func TestPathThatIsWrittenAnew(t *testing.T) {
+	for _, signed := range []string{"{path}{body}", "{url}{body}"} {
+		c := Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X-Sig"}}, Signed: signed}}
+		m, err := New("hook", c, secret.New([]byte(key)), "http://f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := post("b")
+		r.URL.Path, r.URL.RawPath = `/a/b"`, `/a%2Fb"`
+		base := strings.TrimSuffix(strings.ReplaceAll(signed, "{path}", ""), "{body}")
+		r.Header.Set("X-Sig", signature(key, strings.ReplaceAll(base, "{url}", "http://f")+r.URL.EscapedPath()+"b")[7:])
+		if _, got := authtest.Ask(m, r); got != auth.TwoReadings {
+			t.Errorf("%s: got %q, want %q", signed, got, auth.TwoReadings)
+		}
+	}
+}
+
 func TestPresetWithSeveralSchemes(t *testing.T) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -777,7 +832,7 @@ func FuzzTemplate(f *testing.F) {
 		}
 		k := keyed{message: parsed}
 		r := httptest.NewRequest("POST", "/p?q=1", strings.NewReader(body))
-		pieces, err := k.pieces(auth.NewRequest(r, auth.NewBuffers(1<<20, 2<<20)), at, "")
+		pieces, err := k.pieces(k.document(auth.NewRequest(r, auth.NewBuffers(1<<20, 2<<20))), at, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -799,7 +854,8 @@ func FuzzJSON(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		text, found, err := jsonValue([]byte(body), "a.b")
+		values, err := jsonValues([]byte(body), []string{"a.b"})
+		text, found := values["a.b"]
 		if err != nil || !found {
 			return
 		}

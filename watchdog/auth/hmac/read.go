@@ -1,13 +1,9 @@
 package hmac
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -26,26 +22,22 @@ func malformed(format string, args ...any) error {
 
 // signatures returns the signatures of r as they are written, and the items
 // that stood beside them. It returns auth.ErrNoCredential if there is none.
-func (s *Signature) signatures(r *auth.Request) (found, items []string, err error) {
+func (s *Signature) signatures(d *document) (found, items []string, err error) {
 	var values []string
 	for _, h := range s.Headers {
-		if v := r.Header.Get(h); v != "" {
+		if v := d.request.Header.Get(h); v != "" {
 			values = append(values, v)
 		}
 	}
 	switch {
-	case s.JSON != "" && isJSON(r):
-		body, err := r.ReadBody()
-		if err != nil {
-			return nil, nil, err
-		}
-		if v, ok, err := jsonValue(body, s.JSON); err != nil {
+	case s.JSON != "" && isJSON(d.request):
+		if v, ok, err := d.value(s.JSON); err != nil {
 			return nil, nil, err
 		} else if ok {
 			values = append(values, v)
 		}
 	case s.Query != "":
-		v, _, err := r.Parameter(s.Query)
+		v, _, err := d.request.Parameter(s.Query)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -102,25 +94,21 @@ func (s *Signature) decode(texts []string, size int) ([][]byte, error) {
 }
 
 // read returns the text at the source; empty if there is none.
-func (s Source) read(r *auth.Request) (string, error) {
+func (s Source) read(d *document) (string, error) {
 	switch {
 	case s.Header != "":
-		return r.Header.Get(s.Header), nil
+		return d.request.Header.Get(s.Header), nil
 	case s.JSON != "":
-		body, err := r.ReadBody()
-		if err != nil {
-			return "", err
-		}
-		v, _, err := jsonValue(body, s.JSON)
+		v, _, err := d.value(s.JSON)
 		return v, err
 	}
 	return "", nil
 }
 
 // text returns the time as it is written, which is what was signed.
-func (t Time) text(r *auth.Request, items []string) (string, error) {
+func (t Time) text(d *document, items []string) (string, error) {
 	if t.SigPrefix == "" {
-		return t.read(r)
+		return t.read(d)
 	}
 	var found []string
 	for _, item := range items {
@@ -183,80 +171,4 @@ func (t Time) judge(text string, now time.Time) error {
 func isJSON(r *auth.Request) bool {
 	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
-}
-
-// jsonValue returns the text of the string or number at a path. A name that
-// stands twice in an object on the way is refused: parsers differ on which one
-// counts.
-func jsonValue(body []byte, path string) (text string, found bool, err error) {
-	names := strings.Split(path, ".")
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	text, found, err = find(d, names)
-	if err == nil {
-		if _, errEnd := d.Token(); !errors.Is(errEnd, io.EOF) {
-			err = errors.New("text after the end")
-		}
-	}
-	if err != nil {
-		return "", false, malformed("the body as JSON: %w", err)
-	}
-	return text, found, nil
-}
-
-// find reads one value and returns the text at names in it. Below the path it
-// reads on without looking.
-func find(d *json.Decoder, names []string) (text string, found bool, err error) {
-	t, err := d.Token()
-	if err != nil {
-		return "", false, err
-	}
-	delim, isDelim := t.(json.Delim)
-	switch {
-	case !isDelim:
-		if len(names) > 0 {
-			return "", false, nil
-		}
-		switch v := t.(type) {
-		case string:
-			return v, true, nil
-		case json.Number:
-			return v.String(), true, nil
-		}
-		return "", false, nil
-	case delim == '[':
-		for d.More() {
-			if err := skip(d); err != nil {
-				return "", false, err
-			}
-		}
-	default:
-		seen := false
-		for d.More() {
-			name, err := d.Token()
-			if err != nil {
-				return "", false, err
-			}
-			if len(names) == 0 || name != names[0] {
-				if err := skip(d); err != nil {
-					return "", false, err
-				}
-				continue
-			}
-			if seen {
-				return "", false, fmt.Errorf("%q stands twice", names[0])
-			}
-			seen = true
-			if text, found, err = find(d, names[1:]); err != nil {
-				return "", false, err
-			}
-		}
-	}
-	_, err = d.Token() // the closing bracket
-	return text, found, err
-}
-
-func skip(d *json.Decoder) error {
-	var v json.RawMessage
-	return d.Decode(&v)
 }

@@ -157,7 +157,7 @@ func (s Scheme) problems() setting.Problems {
 	if s.Time.SigPrefix != "" && (!s.Time.Source.isZero() || s.Signature.Split == "") {
 		bad("time.sig_prefix", "needs sig.split, and excludes time.header and time.json")
 	}
-	if !s.Time.isZero() && s.Alg != Token && !t.has("time") && s.Time.JSON == "" {
+	if !s.Time.isZero() && s.Alg != Token && !t.has("time") && (s.Time.JSON == "" || !t.has("body")) {
 		bad("time", "is not covered by the signature, for signed has no {time}")
 	}
 	if s.Time.Tolerance < 0 {
@@ -191,6 +191,17 @@ func (s Scheme) headers() []string {
 	names = slices.DeleteFunc(names, func(n string) bool { return n == "" })
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// jsonPaths are the paths of all that the scheme reads in a JSON body.
+func (s Scheme) jsonPaths(t template) []string {
+	paths := []string{s.Signature.JSON, s.Time.JSON, s.ID.JSON}
+	for _, p := range t {
+		if p.kind == "json" {
+			paths = append(paths, p.text)
+		}
+	}
+	return slices.DeleteFunc(paths, func(p string) bool { return p == "" })
 }
 
 // A template is what is signed: pieces of text and placeholders in their

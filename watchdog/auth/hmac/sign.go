@@ -49,9 +49,11 @@ func (s Scheme) Sign(r *http.Request, body []byte, file secret.Value, publicURL 
 	if s.Alg != Token {
 		k := keyed{Scheme: s}
 		k.message, _ = parseTemplate(s.Signed) // Check has parsed it
+		k.paths = s.jsonPaths(k.message)
 		seen := r.Clone(r.Context())
 		seen.Body, seen.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		pieces, err := k.pieces(auth.NewRequest(seen, auth.NewBuffers(int64(len(body)), int64(len(body))+1)), at, publicURL)
+		asked := auth.NewRequest(seen, auth.NewBuffers(int64(len(body)), int64(len(body))+1))
+		pieces, err := k.pieces(k.document(asked), at, publicURL)
 		if err != nil {
 			return err
 		}

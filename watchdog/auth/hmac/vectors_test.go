@@ -180,7 +180,7 @@ func testVector(t *testing.T, c Config, v vector) {
 func (m *Method) schemeOf(t *testing.T, v vector) Scheme {
 	t.Helper()
 	for _, s := range m.schemes {
-		if _, _, err := s.Signature.signatures(auth.NewRequest(v.request(), auth.NewBuffers(1<<20, 2<<20))); err == nil {
+		if _, _, err := s.Signature.signatures(s.document(auth.NewRequest(v.request(), auth.NewBuffers(1<<20, 2<<20)))); err == nil {
 			return s.Scheme
 		}
 	}

@@ -5,6 +5,7 @@ package clientip
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"auth-watchdog/watchdog/internal/headers"
@@ -23,10 +24,8 @@ type Trust struct {
 // Of returns the address of r's caller. It is the invalid Addr if that can't
 // be told.
 func (t Trust) Of(r *http.Request) netip.Addr {
-	if t.Hops > 0 {
-		if entries := forwardedFor(r.Header); len(entries) >= t.Hops {
-			return parse(entries[len(entries)-t.Hops])
-		}
+	if entries := t.forwardedFor(r.Header); len(entries) > 0 {
+		return parse(entries[0])
 	}
 	return parse(r.RemoteAddr)
 }
@@ -42,13 +41,25 @@ func Key(a netip.Addr) string {
 	return a.Unmap().String()
 }
 
-// forwardedFor returns the entries of X-Forwarded-For, all lines of it.
-func forwardedFor(h http.Header) []string {
-	var entries []string
-	for _, line := range h["X-Forwarded-For"] {
-		for e := range strings.SplitSeq(line, ",") {
-			entries = append(entries, strings.TrimSpace(e))
+// forwardedFor returns what the trusted proxies have added to X-Forwarded-For:
+// its last entries, over all lines, one for each hop; none if there are fewer.
+// It looks at no more than these, for the rest is the caller's and of any
+// length.
+func (t Trust) forwardedFor(h http.Header) []string {
+	entries := make([]string, t.Hops)
+	missing := t.Hops
+	for _, line := range slices.Backward(h["X-Forwarded-For"]) {
+		for more := true; more && missing > 0; {
+			i := strings.LastIndexByte(line, ',')
+			missing--
+			entries[missing] = strings.TrimSpace(line[i+1:])
+			if more = i >= 0; more {
+				line = line[:i]
+			}
 		}
+	}
+	if missing > 0 {
+		return nil
 	}
 	return entries
 }
@@ -88,11 +99,11 @@ func (t Trust) Sanitize(r *http.Request) {
 		r.Header["X-Forwarded-Proto"] = []string{scheme}
 		return
 	}
-	entries, address := forwardedFor(r.Header), t.Of(r)
+	entries, address := t.forwardedFor(r.Header), t.Of(r)
 	claims.Remove(r.Header, trusted)
 	switch {
-	case len(entries) >= t.Hops:
-		r.Header["X-Forwarded-For"] = []string{strings.Join(entries[len(entries)-t.Hops:], ", ")}
+	case len(entries) > 0:
+		r.Header["X-Forwarded-For"] = []string{strings.Join(entries, ", ")}
 	case address.IsValid():
 		r.Header["X-Forwarded-For"] = []string{address.String()}
 	}

@@ -12,6 +12,7 @@ type Set struct {
 	names    map[string]bool
 	prefixes map[string]bool // with the final "-"
 	first    [256]bool       // first letters, so that most headers cost one look
+	longest  int             // of names and prefixes
 }
 
 // New returns the set of the names in lists, which are in small letters with
@@ -26,13 +27,20 @@ func New(lists ...[]string) *Set {
 				s.names[name] = true
 			}
 			s.first[name[0]] = true
+			s.longest = max(s.longest, len(name))
 		}
 	}
 	return s
 }
 
-// longestHeader is longer than any name or prefix in a Set.
-const longestHeader = 64
+// Fold returns a name as Sets have it.
+func Fold(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		b[i] = foldByte(c)
+	}
+	return string(b)
+}
 
 // Has reports whether name, in whatever spelling, is in the set. CGI, WSGI and
 // their kin read every character that is not a letter or a digit as the same,
@@ -41,14 +49,15 @@ func (s *Set) Has(name string) bool {
 	if name == "" || !s.first[foldByte(name[0])] {
 		return false
 	}
-	var buf [longestHeader]byte
-	for i := range min(len(name), longestHeader) {
-		buf[i] = foldByte(name[i])
-		if buf[i] == '-' && s.prefixes[string(buf[:i+1])] {
+	var short [64]byte
+	buf := short[:0]
+	for i := range min(len(name), s.longest) {
+		buf = append(buf, foldByte(name[i]))
+		if buf[i] == '-' && s.prefixes[string(buf)] {
 			return true
 		}
 	}
-	return len(name) <= longestHeader && s.names[string(buf[:len(name)])]
+	return len(name) <= s.longest && s.names[string(buf)]
 }
 
 func foldByte(c byte) byte {

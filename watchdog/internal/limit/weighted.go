@@ -60,6 +60,13 @@ func (w *Weighted) Acquire(ctx context.Context, n int64) bool {
 	return !w.leave(me)
 }
 
+// Busy reports whether somebody waits for a share.
+func (w *Weighted) Busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waiting) > 0
+}
+
 // leave takes me out of the queue. It is false if its turn came meanwhile.
 func (w *Weighted) leave(me *waiter) bool {
 	w.mu.Lock()

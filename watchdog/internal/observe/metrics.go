@@ -97,8 +97,11 @@ func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 	}
 	o.decisions.WithLabelValues(method, result, r.Reason).Inc()
 	o.deciding.Observe(d.Took.Seconds())
-	if id := d.Identity; d.Allowed() && id.Secret != "" {
-		o.used(entry{id.Secret, id.Entry}, time.Now())
+	if d.Allowed() {
+		o.used(d.Identity)
+		for _, id := range d.Also {
+			o.used(id)
+		}
 	}
 	if !d.Allowed() {
 		o.refused(req, r)
@@ -135,12 +138,17 @@ func (o *Observer) Keep(credentials []auth.Credential) {
 	o.kept = kept
 }
 
-func (o *Observer) used(e entry, at time.Time) {
+// used notes that a credential has admitted somebody.
+func (o *Observer) used(id auth.Identity) {
+	if id.Secret == "" {
+		return
+	}
+	e := entry{id.Secret, id.Entry}
 	o.mu.Lock()
 	known := o.kept[e]
 	o.mu.Unlock()
 	if !known {
 		e.name = "others"
 	}
-	o.lastUsed.WithLabelValues(e.secret, e.name).Set(float64(at.UnixMilli()) / 1000)
+	o.lastUsed.WithLabelValues(e.secret, e.name).Set(float64(time.Now().UnixMilli()) / 1000)
 }

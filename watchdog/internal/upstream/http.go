@@ -205,6 +205,10 @@ func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply.Write(w, http.StatusServiceUnavailable, exposedInterval)
 		return
 	}
+	if u.Prefix != "" && climbs(r.URL.Path) {
+		auth.Refuse(w, &auth.Denied{Reason: auth.TwoReadings})
+		return
+	}
 	x := &exchange{start: time.Now(), answer: w.Header(), ours: maps.Clone(w.Header())}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	if r.Body != nil && r.Body != http.NoBody {
@@ -212,6 +216,18 @@ func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = x.body
 	}
 	u.proxy.ServeHTTP(w, r)
+}
+
+// climbs reports whether a path has a segment that some server takes for the
+// folder above, by which a caller would leave the prefix.
+func climbs(path string) bool {
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+		segment, _, _ = strings.Cut(segment, ";")
+		if segment == ".." {
+			return true
+		}
+	}
+	return false
 }
 
 // An exchange is what has to be known of a request when its answer comes.

@@ -171,6 +171,17 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
+func TestClimbs(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/": false, "/a/b": false, "/a..b/..c/c..": false, "/./a": false, "/...": false,
+		"/..": true, "/../admin": true, "/a/../../b": true, "/a/..;x/b": true, `/a\..\b`: true, `\..`: true,
+	} {
+		if got := climbs(path); got != want {
+			t.Errorf("%s: got %v, want %v", path, got, want)
+		}
+	}
+}
+
 func TestPrefix(t *testing.T) {
 	for _, tt := range []struct{ prefix, target, want string }{
 		{"/base", "/", "/base/"},
@@ -178,7 +189,7 @@ func TestPrefix(t *testing.T) {
 		{"/base", "/a%2Fb", "/base/a%2Fb"},
 		{"/base", "/%41", "/base/%41"},
 		{"/base", "//x", "/base//x"},
-		{"/base", "/../x", "/base/../x"},
+		{"/base", "/../x", ""}, // refused
 		{"/base", "/a;b?c=d;e", "/base/a;b?c=d;e"},
 		{"/base", "/?a=%zz", "/base/?a=%zz"},
 		{"/base", "/?", "/base/?"},
@@ -191,7 +202,13 @@ func TestPrefix(t *testing.T) {
 			o := to(socket(t))
 			o.Prefix = tt.prefix
 			s, heard := heard(t, o)
-			ask(t, s, "GET "+tt.target+" HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+			a := ask(t, s, "GET "+tt.target+" HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+			if tt.want == "" {
+				if a.status != http.StatusBadRequest || len(heard) > 0 {
+					t.Errorf("got %d, want 400 and the function not called", a.status)
+				}
+				return
+			}
 			if got := (<-heard).RequestURI; got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
