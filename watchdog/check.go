@@ -21,25 +21,25 @@ type Report struct {
 
 // Check builds what [New] would and starts nothing. With noSecrets it reads no
 // secret, as at the build of an image where there is none. The error is that
-// of New.
+// of New; if there are rules all the same, the report shows them beside it.
 func Check(o Options, noSecrets bool) (*Report, error) {
 	cfg, ps := load(o)
 	var policy *builtPolicy
 	if noSecrets {
 		var more setting.Problems
-		policy, more = buildPolicy(cfg.Policy, nil, newDeps(cfg))
+		policy, more = buildPolicy(cfg.Policy, nowhere, newDeps(cfg))
 		ps = append(ps, more...)
 	} else {
 		_, policy = readSecrets(&ps, cfg, secretNames(cfg.Policy), newDeps(cfg))
 	}
-	if err := ps.Err(); err != nil {
-		return nil, err
+	if policy.Policy == nil {
+		return nil, ps.Err()
 	}
 	r := &Report{warnings: policy.warnings(cfg), rules: policy.Rules(), methods: map[string]config.Method{}}
 	for _, m := range cfg.Policy.Methods {
 		r.methods[m.Name] = m
 	}
-	return r, nil
+	return r, ps.Err()
 }
 
 // String is the effective policy as a table, a line for each rule and each

@@ -90,7 +90,11 @@
 //     others stream. Trailers of requests do not arrive.
 //   - X-Forwarded-For, -Host and -Proto say what the watchdog knows, not what
 //     the caller claims.
-//   - The context of a request (in process) ends when its credential expires.
+//   - What a method has judged by, a signed header for instance, arrives: nothing
+//     in Connection takes it away, and nothing stands beside it in another
+//     spelling.
+//   - The context of a request (in process) ends when its credential expires, and
+//     so does the body.
 //
 // # Where does it go?
 //

@@ -32,9 +32,18 @@ func secretNames(p config.Policy) []string {
 	return slices.Compact(names)
 }
 
-// buildPolicy makes a policy of its configuration and the secrets. Without
-// secrets, nil, its methods recognise nothing.
-func buildPolicy(p config.Policy, secrets *secret.Set, d *deps) (*builtPolicy, setting.Problems) {
+// A source finds the secrets of a method; nil if they can't be had.
+type source func(names []string) *secret.Set
+
+// nowhere is the source of those who read no secrets.
+func nowhere([]string) *secret.Set { return nil }
+
+// from is the source of those who have read all of them at one moment.
+func from(set *secret.Set) source { return func([]string) *secret.Set { return set } }
+
+// buildPolicy makes a policy of its configuration and the secrets. A method
+// without secrets recognises nothing.
+func buildPolicy(p config.Policy, secrets source, d *deps) (*builtPolicy, setting.Problems) {
 	var ps setting.Problems
 	built := &builtPolicy{}
 	byName := map[string]auth.Method{}
@@ -81,7 +90,7 @@ func pick(byName map[string]auth.Method, names []string) []auth.Method {
 
 // buildMethod makes a method. Where it can't, for a problem that it adds to ps
 // or for want of secrets, it returns a stand-in.
-func buildMethod(ps *setting.Problems, m config.Method, secrets *secret.Set, d *deps) auth.Method {
+func buildMethod(ps *setting.Problems, m config.Method, secrets source, d *deps) auth.Method {
 	if m.Section == nil {
 		return &standIn{name: m.Name} // its type is none, which has been said
 	}
@@ -93,10 +102,11 @@ func buildMethod(ps *setting.Problems, m config.Method, secrets *secret.Set, d *
 		}
 		return stand
 	}
-	if secrets == nil {
+	set := secrets(m.Section.Secrets())
+	if set == nil {
 		return stand
 	}
-	method, err := methods[m.Type].build(m.Name, m.Section, secrets, d)
+	method, err := methods[m.Type].build(m.Name, m.Section, set, d)
 	if err != nil {
 		name := "" // the secret is named
 		if m.Where != "" {

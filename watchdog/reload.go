@@ -40,7 +40,7 @@ func (w *Watchdog) renew(set *secret.Set, err error) {
 	var policy *builtPolicy
 	if err == nil {
 		var ps setting.Problems
-		policy, ps = buildPolicy(w.config.Policy, set, w.deps)
+		policy, ps = buildPolicy(w.config.Policy, from(set), w.deps)
 		err = ps.Err()
 	}
 	if errors.Is(err, secret.ErrUnsettled) {

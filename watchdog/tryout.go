@@ -28,6 +28,17 @@ func NewTryOut(s Settings) (*TryOut, error) {
 // Secrets are the names of the secrets that the policy needs.
 func (t *TryOut) Secrets() []string { return secretNames(t.config.Policy) }
 
+// Public are the patterns of the rules that ask for no credential.
+func (t *TryOut) Public() []string {
+	var list []string
+	for _, r := range t.config.Policy.Rules {
+		if r.Public {
+			list = append(list, r.Match)
+		}
+	}
+	return list
+}
+
 // NewSecret makes the content of one of them, with a credential of the given
 // name. credential is what a caller then presents; if empty, that is the
 // content itself, or cannot be told from it.

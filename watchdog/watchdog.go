@@ -128,13 +128,19 @@ func New(o Options) (*Watchdog, error) {
 }
 
 // readSecrets reads the secrets for the first time and builds the policy of
-// them.
+// them. If some can't be read, the methods that do not need these are built
+// all the same, so that what is wrong with the others is said at once.
 func readSecrets(ps *setting.Problems, c *config.Config, names []string, d *deps) (*secret.Set, *builtPolicy) {
 	set, err := secret.Read(c.SecretPath, names...)
+	found := from(set)
 	if err != nil {
 		ps.AddErr("", "", err)
+		found = func(names []string) *secret.Set {
+			some, _ := secret.Read(c.SecretPath, names...) // said above
+			return some
+		}
 	}
-	policy, more := buildPolicy(c.Policy, set, d)
+	policy, more := buildPolicy(c.Policy, found, d)
 	*ps = append(*ps, more...)
 	return set, policy
 }
@@ -186,6 +192,7 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger) upstream.Upstrea
 		return upstream.NewHTTP(upstream.HTTPOptions{
 			Network: c.Upstream.Network, Address: c.Upstream.Address, Prefix: c.Upstream.Prefix,
 			Process: process, AllowOpen: c.AllowOpenUpstream, Log: log,
+			Report: func(r *http.Request, reason string) { observe.FromContext(r.Context()).Reason = reason },
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -248,8 +249,6 @@ func scrape(w *Watchdog) string {
 	return rec.Body.String()
 }
 
-// TestReloadKeepsWhatWasLearned: a reload neither forgives failures nor
-// forgets verified passwords.
 // TestReloadThatMeetsAnotherChange: the pair of basic is read by the platform's
 // own reader, after the look that found the change. If the files have moved on
 // by then, a later look takes them.
@@ -283,6 +282,8 @@ func TestReloadThatMeetsAnotherChange(t *testing.T) {
 	}
 }
 
+// TestReloadKeepsWhatWasLearned: a reload neither forgives failures nor
+// forgets verified passwords.
 func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	s := withKey(t, Settings{})
 	w, _ := serving(t, http.HandlerFunc(ok), s)
@@ -307,6 +308,57 @@ func TestReloadKeepsWhatWasLearned(t *testing.T) {
 	}
 	if got := call(w, "/", withKeyHeader).Code; got != 200 {
 		t.Errorf("the right key: got %d", got)
+	}
+
+	// Who was verified before is not held up by failures under the name; who
+	// was not, or is no longer known to have been, is.
+	s = secrets(t, map[string]string{"basic-auth-user": "me", "basic-auth-password": "right"}, Settings{"auth": "basic,bearer"})
+	if err := os.WriteFile(filepath.Join(s["secret_mount_path"], "api-key"), []byte("me "+key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, _ = serving(t, http.HandlerFunc(ok), s)
+	login := func(password string) int {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.SetBasicAuth("me", password)
+		rec := httptest.NewRecorder()
+		w.handler.ServeHTTP(rec, r)
+		return rec.Code
+	}
+	if got := login("right"); got != 200 {
+		t.Fatalf("got %d", got)
+	}
+	for range 300 { // more than a name may have
+		login("wrong")
+	}
+	reload(0)
+	if got := login("wrong"); got != 429 {
+		t.Errorf("failures under a name, after a reload: got %d, want 429", got)
+	}
+	if got := login("right"); got != 200 {
+		t.Errorf("who was verified before the reload: got %d, want 200", got)
+	}
+}
+
+func TestLastUsed(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "auth.yml")
+	if err := os.WriteFile(policy, []byte("methods: {a: {type: bearer}, b: {type: bearer, secret: second, header: X-Key}}\nrules: [{match: /, all: [a, b]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := secrets(t, map[string]string{"api-key": "used " + key + "\nunused another-key-0123456789", "second": "too " + key}, Settings{"auth_config": policy})
+	w, _ := serving(t, http.HandlerFunc(ok), s)
+	if got := call(w, "/", withKeyHeader, "X-Key: "+key).Code; got != 200 {
+		t.Fatalf("got %d", got)
+	}
+	metrics := scrape(w)
+	for entry, used := range map[string]bool{`name="used",secret="api-key"`: true, `name="unused",secret="api-key"`: false, `name="too",secret="second"`: true} {
+		m := regexp.MustCompile(regexp.QuoteMeta("auth_secret_last_used_timestamp_seconds{"+entry+"} ") + `(\S+)`).FindStringSubmatch(metrics)
+		if m == nil {
+			t.Errorf("no series of %s", entry)
+			continue
+		}
+		if at, err := strconv.ParseFloat(m[1], 64); err != nil || (at > 0) != used || used && time.Since(time.Unix(int64(at), 0)) > time.Minute {
+			t.Errorf("%s: got %s, want it now: %v", entry, m[1], used)
+		}
 	}
 }
 
@@ -682,6 +734,9 @@ func TestSeen(t *testing.T) {
 			t.Errorf("the audit log has no %s:\n%s", want, events)
 		}
 	}
+	if strings.Count(string(events), `"userid"`) != 1 {
+		t.Errorf("want a userid of whom is known, and no other:\n%s", events)
+	}
 	if n := strings.Count(string(events), "\n"); n != 2 {
 		t.Errorf("%d audit events, want 2", n)
 	}
@@ -886,8 +941,12 @@ rules:
 	}
 
 	s["secret_mount_path"] = "/nowhere"
-	if _, err := Check(Options{Settings: s, Handler: http.HandlerFunc(ok)}, false); err == nil || strings.Count(err.Error(), "\n") != 2 {
+	report, err = Check(Options{Settings: s, Handler: http.HandlerFunc(ok)}, false)
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("got %v, want a line for each secret", err)
+	}
+	if text := report.String(); !strings.Contains(text, "not read") || !strings.Contains(text, `rule "GET /open" is public`) {
+		t.Errorf("beside the problems: got\n%s\nwant the rules and the warnings", text)
 	}
 	report, err = Check(Options{Settings: s, Handler: http.HandlerFunc(ok)}, true)
 	if err != nil {

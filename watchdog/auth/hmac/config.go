@@ -6,10 +6,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"auth-watchdog/watchdog/internal/setting"
@@ -186,7 +188,8 @@ func (v preset) Set(text ...string) error {
 		return setting.Wanted(v)
 	}
 	if _, ok := Presets[text[0]]; !ok {
-		return setting.Unknown("sender", text[0], slices.Collect(maps.Keys(Presets)))
+		names := slices.Sorted(maps.Keys(Presets))
+		return fmt.Errorf("%w; the names are %s", setting.Unknown("sender", text[0], names), strings.Join(names, ", "))
 	}
 	*v.p = text[0]
 	return nil

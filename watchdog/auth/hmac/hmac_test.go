@@ -786,7 +786,7 @@ func TestUnknownPreset(t *testing.T) {
 		if f.Name != "preset" {
 			continue
 		}
-		if err := f.Value.Set("githib"); err == nil || err.Error() != "there is no such sender; did you mean github?" {
+		if err := f.Value.Set("githib"); err == nil || !strings.HasPrefix(err.Error(), "there is no such sender; did you mean github?; the names are ") || !strings.Contains(err.Error(), "github") {
 			t.Errorf("got %v", err)
 		}
 		if err := f.Value.Set("github"); err != nil || c.Preset != "github" {

@@ -20,9 +20,11 @@ func check(p *program, fs *flag.FlagSet, args []string) error {
 		return err
 	}
 	report, err := watchdog.Check(watchdog.Options{Settings: watchdog.Environ(p.environ)}, *noSecrets)
-	if err != nil {
-		return err
+	if report != nil {
+		fmt.Fprint(p.stdout, report)
 	}
-	fmt.Fprintf(p.stdout, "%sok\n", report)
-	return nil
+	if err == nil {
+		fmt.Fprintln(p.stdout, "ok")
+	}
+	return err
 }

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"os"
 
 	"auth-watchdog/watchdog/internal/dev"
+	"auth-watchdog/watchdog/internal/setting"
 )
 
 var devCommand = command{
@@ -30,7 +32,11 @@ func runDev(p *program, fs *flag.FlagSet, args []string) error {
 	}
 	ctx, stop := untilSignal()
 	defer stop()
-	return dev.Run(ctx, dev.Options{
+	err = dev.Run(ctx, dev.Options{
 		Stack: stack, Function: *name, Port: *port, Environ: p.environ, Stdout: p.stdout, Stderr: p.stderr,
 	})
+	if wrong := setting.Problems(nil); errors.As(err, &wrong) {
+		return usageError{err}
+	}
+	return err
 }

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -20,8 +22,26 @@ import (
 // Stamped at the build: -ldflags "-X main.version=1.2.3 -X main.commit=abc".
 var (
 	version = "dev"
-	commit  = "unknown"
+	commit  = ""
 )
+
+// revision is that of the sources: the stamp or, without one, what Go has noted
+// of them.
+func revision() string {
+	if commit != "" {
+		return commit
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "unknown"
+}
 
 func main() {
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
@@ -93,7 +113,7 @@ func (p *program) dispatch(args []string) error {
 	}
 	switch args[0] {
 	case "--version", "-version":
-		fmt.Fprintf(p.stdout, "Version: %s\tSHA: %s\n", version, commit) // of-watchdog's words
+		fmt.Fprintf(p.stdout, "Version: %s\tSHA: %s\n", version, revision()) // of-watchdog's words
 		return nil
 	case "--run-healthcheck", "-run-healthcheck":
 		return p.dispatch([]string{healthcheckCommand.name})
@@ -114,6 +134,13 @@ func (p *program) dispatch(args []string) error {
 			p.usage(c, fs)
 		}
 		return err
+	}
+	if len(args) == 2 && slices.Contains([]string{"--help", "-help", "-h"}, args[1]) {
+		for _, c := range commands() {
+			if first, _, two := strings.Cut(c.name, " "); two && first == args[0] {
+				return p.dispatch(append(strings.Fields(c.name), "--help"))
+			}
+		}
 	}
 	return misused("there is no command %q; auth-watchdog help lists them", strings.Join(args, " "))
 }

@@ -14,7 +14,7 @@ var versionCommand = command{
 		if _, err := parse(fs, args, 0); err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "auth-watchdog %s (%s, %s %s/%s)\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintf(p.stdout, "auth-watchdog %s (%s, %s %s/%s)\n", version, revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return nil
 	},
 }

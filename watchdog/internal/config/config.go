@@ -272,9 +272,10 @@ func Load(settings map[string]string, kinds Kinds) (*Config, setting.Problems) {
 	short := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		switch {
-		case known[name] || settings[name] == "":
+		case known[name]:
 		case strings.HasPrefix(name, "auth_"):
 			short[name] = settings[name]
+		case settings[name] == "":
 		default:
 			ps.Add("", name, setting.Unknown("setting", name, slices.Collect(maps.Keys(known))))
 		}

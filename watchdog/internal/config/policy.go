@@ -142,6 +142,9 @@ func (c *raw) unknownNames(ps *setting.Problems, short map[string]string, kinds 
 			ps.Add("", name, setting.Unknown("setting", name, names))
 			delete(short, name)
 		}
+		if short[name] == "" { // an empty value is none
+			delete(short, name)
+		}
 	}
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	Stderr   io.Writer
 }
 
+// imageFolder is where the images of OpenFaaS' templates work.
+const imageFolder = "/home/app/"
+
 // pollInterval is how often the sources are looked at.
 const pollInterval = 500 * time.Millisecond
 
@@ -129,7 +132,7 @@ func (d *desk) prepare(round int) (*build, error) {
 	} {
 		environ[name] = value
 	}
-	if path := environ["auth_config"]; path != "" && !filepath.IsAbs(path) {
+	if path := strings.TrimPrefix(environ["auth_config"], imageFolder); path != "" && !filepath.IsAbs(path) {
 		environ["auth_config"] = filepath.Join(work, path)
 	}
 	var list []string
@@ -239,6 +242,9 @@ func (d *desk) welcome(b *build) {
 	fmt.Fprintf(d.Stdout, "\n%s is at %s\n\n", b.stack.name, base)
 	for _, e := range examples {
 		fmt.Fprintf(d.Stdout, "# %s\n%s\n\n", strings.Join(e.Methods, " and "), curl(e.Request, e.Body))
+	}
+	for _, rule := range b.tryOut.Public() {
+		fmt.Fprintf(d.Stdout, "# %s is public: no credential is asked for\n\n", rule)
 	}
 	if len(examples) == 0 {
 		fmt.Fprintf(d.Stdout, "# no credential is asked for\ncurl %s/\n\n", base)

@@ -85,13 +85,7 @@ func (f *folder) make(name, content, credential string) error {
 // cat is how the shell gets a secret that is kept as it is, so that it need not
 // be printed.
 func (f *folder) cat(name string) string {
-	path := filepath.Join(f.path, name)
-	if wd, err := os.Getwd(); err == nil {
-		if rel, err := filepath.Rel(wd, path); err == nil {
-			path = rel
-		}
-	}
-	return fmt.Sprintf("$(cat %s)", path)
+	return fmt.Sprintf("$(cat %s)", singleQuoted(filepath.Join(f.path, name)))
 }
 
 // line keeps a secret with a line for each credential: dev's own is made anew,
@@ -117,9 +111,11 @@ func (f *folder) line(path, name, mine, credential string, missing bool) error {
 		}
 		return nil
 	}
+	did := "renewed the line of " + devName + " in"
 	if missing {
-		fmt.Fprintf(f.out, "made %s: its credential is shown only now: %s\n", path, credential)
+		did = "made"
 	}
+	fmt.Fprintf(f.out, "%s %s: its credential is shown only now: %s\n", did, path, credential)
 	f.shown[name] = credential
 	return secret.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }

@@ -67,6 +67,7 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 			id = []string{newCallID()}
 			r.Header[callIDHeader] = id
 		}
+		w.Header()[callIDHeader] = id // so that a caller can say which call it was
 		record := &Record{CallID: id[0], Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()}
 		rec := &recorder{ResponseWriter: w, record: record, control: http.NewResponseController(w), patience: o.WriteTimeout}
 
@@ -126,7 +127,7 @@ func (o *Observer) access(r *Record, elapsed time.Duration) {
 		slog.String("call_id", r.CallID),
 	)
 	for _, a := range []slog.Attr{
-		slog.String("reason", r.Reason), slog.String("subject", r.Decision.Subject), slog.String("auth_method", r.Decision.Method),
+		slog.String("reason", r.Reason), slog.String("subject", r.Decision.Identity.Subject), slog.String("auth_method", r.Decision.Method),
 	} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)

@@ -34,11 +34,14 @@ type HTTPOptions struct {
 	AllowOpen bool
 
 	Log *slog.Logger
+
+	// Report, if set, is told why a request got no answer of the function's.
+	Report func(r *http.Request, reason string)
 }
 
 // NewHTTP returns the upstream of mode http.
 func NewHTTP(o HTTPOptions) Upstream {
-	u := &overHTTP{HTTPOptions: o, listening: make(chan struct{})}
+	u := &overHTTP{HTTPOptions: o, listening: make(chan struct{}), ended: make(chan struct{})}
 	u.transport = &http.Transport{
 		DialContext:           u.dial,
 		DisableCompression:    true, // the caller's own business
@@ -64,6 +67,8 @@ type overHTTP struct {
 	proxy     *httputil.ReverseProxy
 	transport *http.Transport
 	listening chan struct{}          // closed once the function was found to listen
+	ended     chan struct{}          // closed once it listens no more
+	end       sync.Once              // of ended
 	open      atomic.Pointer[string] // the way round the watchdog; empty if there is none
 }
 
@@ -76,6 +81,7 @@ const (
 // and from then on looks for ways round the watchdog.
 func (u *overHTTP) Run(ctx context.Context) error {
 	defer u.transport.CloseIdleConnections()
+	defer u.end.Do(func() { close(u.ended) })
 	if len(u.Process.Command) == 0 {
 		if u.listens(ctx) {
 			close(u.listening)
@@ -202,10 +208,12 @@ func (u *overHTTP) Ready(ctx context.Context) error {
 
 func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if u.closed() != "" {
+		u.report(r, "open_upstream")
 		reply.Write(w, http.StatusServiceUnavailable, exposedInterval)
 		return
 	}
 	if u.Prefix != "" && climbs(r.URL.Path) {
+		u.report(r, string(auth.TwoReadings))
 		auth.Refuse(w, &auth.Denied{Reason: auth.TwoReadings})
 		return
 	}
@@ -264,6 +272,8 @@ func (b *callersBody) Read(p []byte) (int, error) {
 func (u *overHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-u.listening:
+	case <-u.ended:
+		return nil, errors.New("the function has ended before it listened")
 	case <-r.Context().Done():
 		return nil, context.Cause(r.Context())
 	}
@@ -342,23 +352,37 @@ func (u *overHTTP) answered(res *http.Response) error {
 	return nil
 }
 
+func (u *overHTTP) report(r *http.Request, reason string) {
+	if u.Report != nil {
+		u.Report(r, reason)
+	}
+}
+
 // failed answers a request that has got no answer from the function.
 func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
 	cause := context.Cause(r.Context())
 	x := exchangeOf(r)
 	switch {
 	case errors.Is(cause, ErrTimeout):
+		u.report(r, "exec_timeout")
 		u.Log.Warn("the function has not answered in time", "path", r.URL.Path, "seconds", time.Since(x.start).Seconds())
 		reply.Write(w, http.StatusGatewayTimeout, 0)
-	case errors.Is(err, errOpen), errors.Is(cause, ErrDraining):
+	case errors.Is(err, errOpen):
+		u.report(r, "open_upstream")
+		reply.Write(w, http.StatusServiceUnavailable, time.Second)
+	case errors.Is(cause, ErrDraining):
+		u.report(r, "draining")
 		reply.Write(w, http.StatusServiceUnavailable, time.Second)
 	case cause != nil:
+		u.report(r, "caller_left")
 		// The caller has left, or the credential has expired: there is nobody
 		// to answer.
 		panic(http.ErrAbortHandler)
 	case x.body != nil && x.body.broken.Load():
+		u.report(r, string(auth.BadBody))
 		auth.Refuse(w, &auth.Denied{Reason: auth.BadBody})
 	default:
+		u.report(r, "unreachable")
 		u.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
 		reply.Write(w, http.StatusBadGateway, 0)
 	}

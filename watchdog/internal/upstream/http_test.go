@@ -450,6 +450,37 @@ func forAMinute(t *testing.T) context.Context {
 	return ctx
 }
 
+// TestEndsBeforeItListens: who waits for a function that will never listen is
+// told so.
+func TestEndsBeforeItListens(t *testing.T) {
+	h := newHold(t)
+	o := to(socket(t))
+	o.Process = h.command(t)
+	why := make(chan string, 1)
+	o.Report = func(_ *http.Request, reason string) { why <- reason }
+	u := NewHTTP(o)
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(t.Context()) }()
+	function, _ := h.next(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.WriteString(function, "exit\n"); err != nil {
+			t.Error(err)
+		}
+		u.ServeHTTP(w, r)
+	}))
+	defer s.Close()
+	got := ask(t, s, get)
+	if got.status != http.StatusBadGateway {
+		t.Errorf("got %d, want 502", got.status)
+	}
+	if got := <-why; got != "unreachable" {
+		t.Errorf("got the reason %q, want unreachable", got)
+	}
+	if err := <-ended; !errors.Is(err, ErrEnded) {
+		t.Errorf("got %v, want %v", err, ErrEnded)
+	}
+}
+
 func TestNeverListens(t *testing.T) {
 	path := socket(t)
 	synctest.Test(t, func(t *testing.T) {
