@@ -75,7 +75,11 @@ const most = 20
 
 func (r *Report) credentials(t io.Writer, match, admits string, m auth.Method) {
 	if _, ok := m.(*standIn); ok {
-		fmt.Fprintf(t, "%s\t%s\t%s\tnot read\t–\t–\n", match, admits, strings.Join(r.methods[m.Name()].Section.Secrets(), ", "))
+		names := "–"
+		if section := r.methods[m.Name()].Section; section != nil { // or its type is none
+			names = strings.Join(section.Secrets(), ", ")
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\tnot read\t–\t–\n", match, admits, names)
 		return
 	}
 	var list []auth.Credential
