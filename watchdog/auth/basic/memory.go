@@ -122,6 +122,11 @@ func (m *Memory) failures(u *Users, name string) (counters *limit.Failures, coun
 func (m *Memory) remembers(d digest) (before, recently bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.lookUp(d)
+}
+
+// lookUp is remembers for those who hold the lock.
+func (m *Memory) lookUp(d digest) (before, recently bool) {
 	e := m.verified[d]
 	if e == nil {
 		return false, false
@@ -157,6 +162,10 @@ func (m *Memory) verify(ctx context.Context, d digest, bytes int64, check func()
 		case <-ctx.Done():
 			return outcome{busy: true}
 		}
+	}
+	if _, recently := m.lookUp(d); recently { // one has ended since the caller asked
+		m.mu.Unlock()
+		return outcome{good: true}
 	}
 	f := &flight{done: make(chan struct{})}
 	m.pending[d] = f
