@@ -73,4 +73,11 @@ func loosely(path string) string {
 
 // fold is s without regard to case. By way of capitals, for some small letters
 // share theirs: U+017F has that of s.
-func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+func fold(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' || s[i] >= utf8.RuneSelf {
+			return strings.ToLower(strings.ToUpper(s))
+		}
+	}
+	return s
+}
