@@ -97,7 +97,7 @@ func (w *Watchdog) slots(next http.Handler) http.Handler {
 }
 
 func (w *Watchdog) buffer(next http.Handler) http.Handler {
-	if !w.config.BufferBody {
+	if !w.config.Buffers() {
 		return next
 	}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

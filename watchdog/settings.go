@@ -48,7 +48,7 @@ func load(o Options) (*config.Config, setting.Problems) {
 	case o.Handler != nil && mode != inProcess:
 		ps.Add("", "mode", fmt.Errorf("is %s, and the function is part of this program: want %s", mode, inProcess))
 	case o.Handler == nil && mode == inProcess:
-		ps.Add("", "mode", errors.New("inproc is for Go programs that hand their handler to watchdog.Run: want http, with upstream_url"))
+		ps.Add("", "mode", errors.New("inproc is for Go programs that hand their handler to watchdog.Run: want http, with upstream_url, streaming, serializing or static"))
 	}
 	return cfg, ps
 }

@@ -92,6 +92,12 @@ func New(o Options) (*Watchdog, error) {
 	names := secretNames(cfg.Policy)
 	set, policy := readSecrets(&ps, cfg, names, w.deps)
 	audit := w.openAudit(o.Stderr, &ps)
+	if len(ps) == 0 {
+		var err error
+		if w.upstream, err = newUpstream(cfg, o, w.log); err != nil {
+			ps.AddErr("", "", err)
+		}
+	}
 	if err := ps.Err(); err != nil {
 		w.close()
 		return nil, err
@@ -117,7 +123,6 @@ func New(o Options) (*Watchdog, error) {
 		Throttle:           throttle{limit.NewFailures(addressBurst, addressEvery, maxAddresses)},
 		Report:             w.observer.Decided,
 	})
-	w.upstream = newUpstream(cfg, o, w.log)
 	w.draining, w.endStreams = context.WithCancelCause(context.Background())
 	w.requests, w.endRequests = context.WithCancelCause(context.Background())
 	w.handler = w.pipeline()
@@ -174,26 +179,47 @@ func (w *Watchdog) close() {
 }
 
 // newUpstream makes the upstream of the mode.
-func newUpstream(c *config.Config, o Options, log *slog.Logger) upstream.Upstream {
-	lines := func(out io.Writer, name string) *upstream.Lines {
+func newUpstream(c *config.Config, o Options, log *slog.Logger) (upstream.Upstream, error) {
+	lines := func(out io.Writer, name string, about ...any) *upstream.Lines {
+		if c.LogFormat == "json" {
+			return upstream.NewLogLines(newLog(out, c).With("stream", name).With(about...), c.LogBufferSize)
+		}
 		if !c.PrefixLogs {
 			name = ""
 		}
 		return upstream.NewLines(out, name, c.LogBufferSize)
 	}
+	report := func(r *http.Request, reason string) { observe.FromContext(r.Context()).Reason = reason }
 	process := upstream.Process{
 		Command: strings.Fields(c.Process), Env: o.Environ, Folder: o.Folder,
 		Stdout: lines(o.Stdout, "stdout"), Stderr: lines(o.Stderr, "stderr"),
 	}
 	switch c.Mode {
 	case config.InProcess:
-		return upstream.InProcess(o.Handler)
+		return upstream.InProcess(o.Handler), nil
+	case config.Static:
+		return upstream.NewStatic(c.StaticPath, c.Listing)
+	case config.Streaming, config.Serializing:
+		return upstream.NewFork(upstream.ForkOptions{
+			Command: strings.Fields(c.Process), Env: o.Environ, Folder: o.Folder,
+			Lines: func(r *http.Request, stream string) *upstream.Lines {
+				out := o.Stderr
+				if stream == "stdout" {
+					out = o.Stdout
+				}
+				return lines(out, stream, "call_id", observe.FromContext(r.Context()).CallID)
+			},
+			Serializing: c.Mode == config.Serializing, ContentType: c.Fork.ContentType,
+			CGI: c.Fork.CGI, CombineOutput: c.Fork.CombineOutput, MarshalRequest: c.Fork.MarshalRequest,
+			WriteDebug: c.Fork.WriteDebug, DebugHeaders: c.Fork.DebugHeaders, Classic: c.Fork.Classic,
+			Log: log, Report: report,
+		}), nil
 	default: // config takes no mode but these
 		return upstream.NewHTTP(upstream.HTTPOptions{
 			Network: c.Upstream.Network, Address: c.Upstream.Address, Prefix: c.Upstream.Prefix,
 			Process: process, AllowOpen: c.AllowOpenUpstream, Log: log,
-			Report: func(r *http.Request, reason string) { observe.FromContext(r.Context()).Reason = reason },
-		})
+			Report: report,
+		}), nil
 	}
 }
 

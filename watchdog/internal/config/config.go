@@ -21,30 +21,12 @@ type Mode string
 
 // The modes that there are, by of-watchdog's names.
 const (
-	HTTP      Mode = "http"
-	InProcess Mode = "inproc"
+	HTTP        Mode = "http"
+	Streaming   Mode = "streaming"
+	Serializing Mode = "serializing"
+	Static      Mode = "static"
+	InProcess   Mode = "inproc"
 )
-
-// streaming is of-watchdog's default, and so the mode of those who set none.
-const streaming Mode = "streaming"
-
-// mode is the Value of a mode.
-type mode struct{ p *Mode }
-
-func (mode) Want() string {
-	return "http, with upstream_url, or inproc in a Go program"
-}
-
-func (v mode) Set(text ...string) error {
-	switch m := Mode(strings.Join(text, ",")); m {
-	case HTTP, InProcess, streaming:
-		*v.p = m
-		return nil
-	case "serializing", "static", "afterburn":
-		return fmt.Errorf("this version has no such mode: want %s", v.Want())
-	}
-	return setting.Wanted(v)
-}
 
 // A Config is what the process was told to be. It is immutable once loaded.
 type Config struct {
@@ -52,6 +34,9 @@ type Config struct {
 	Process      string // the command that starts the function
 	Mode         Mode
 	Upstream     Upstream
+	Fork         Fork
+	StaticPath   string
+	Listing      bool // of folders without an index.html
 
 	Port        int
 	MetricsPort int
@@ -82,6 +67,25 @@ type Config struct {
 	Policy Policy
 }
 
+// Fork is how a process is given a request, in the modes that start one for
+// each.
+type Fork struct {
+	ContentType    string
+	CGI            bool
+	CombineOutput  bool
+	MarshalRequest bool
+	WriteDebug     bool
+	DebugHeaders   bool
+	Classic        bool
+}
+
+// Buffers reports whether a request must be read whole before the function is
+// called.
+func (c *Config) Buffers() bool {
+	forks := c.Mode == Streaming || c.Mode == Serializing
+	return c.BufferBody || forks && (c.Mode == Serializing || c.Fork.Classic || c.Fork.MarshalRequest)
+}
+
 // An Upstream is the address of a function that is reached over HTTP.
 type Upstream struct {
 	Network string // "unix" or "tcp"; empty if there is none
@@ -97,6 +101,8 @@ type raw struct {
 	authConfig  string
 	ignored     bool
 	interval    string
+	exec        string
+	combine     string
 	wrong       map[string]bool // settings that a problem was reported of
 }
 
@@ -121,8 +127,8 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "the command that starts the function, split at spaces; none if something else runs it",
 		},
 		{
-			Name: "mode", Default: string(streaming), Value: mode{&c.Mode},
-			Meaning: "how the function is reached; of-watchdog's default and its other modes are not in this version",
+			Name: "mode", Default: string(Streaming), Value: setting.OneOf(&c.Mode, HTTP, Streaming, Serializing, Static, InProcess),
+			Meaning: "how the function is reached: a server at `upstream_url`; a process for each request, whose output is passed on as it comes (`streaming`) or when it has ended well (`serializing`); files; or a Go program's own handler",
 		},
 		{
 			Name: "upstream_url", Alias: "http_upstream_url", Value: setting.Text(&c.upstreamURL, "unix:///tmp/function.sock or http://127.0.0.1:PORT[/prefix]"),
@@ -149,8 +155,8 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "how long a caller may take to accept a piece of the answer, and how long draining may take",
 		},
 		{
-			Name: "exec_timeout", Default: "30s", Value: setting.Duration(&c.ExecTimeout),
-			Meaning: "how long the function may take; 0 is no bound. A caller lowers it with `X-Timeout: 5s`",
+			Name: "exec_timeout", Value: setting.Text(&c.exec, "a duration such as 30s, 5m or 30 (seconds)"),
+			Meaning: "how long the function may take; 0 is no bound. `30s` if not set, and no bound with `classic`. A caller lowers it with `X-Timeout: 5s`",
 		},
 		{
 			Name: "healthcheck_interval", Value: setting.Text(&c.interval, "a duration such as 30s, 5m or 30 (seconds)"),
@@ -191,6 +197,42 @@ func (c *raw) fields() []setting.Field {
 		{
 			Name: "log_format", Default: "text", Value: setting.OneOf(&c.LogFormat, "text", "json"),
 			Meaning: "how the watchdog's own lines are written",
+		},
+		{
+			Name: "content_type", Value: setting.Text(&c.Fork.ContentType, "a media type"),
+			Meaning: "of the answers of a process; `application/octet-stream` if not set, and that of the request with `classic`",
+		},
+		{
+			Name: "cgi_headers", Default: "true", Value: setting.Bool(&c.Fork.CGI),
+			Meaning: "tell a process of its request in variables: `Http_Method`, `Http_Path`, `Http_Query`, `Http_Host` and `Http_` with each header",
+		},
+		{
+			Name: "combine_output", Value: setting.Text(&c.combine, "true or false"),
+			Meaning: "what a process writes to standard error is part of its answer; `false` if not set, and `true` with `classic`",
+		},
+		{
+			Name: "marshal_request", Default: "false", Value: setting.Bool(&c.Fork.MarshalRequest),
+			Meaning: "a process reads the headers and the body, in base64, as JSON",
+		},
+		{
+			Name: "write_debug", Default: "false", Value: setting.Bool(&c.Fork.WriteDebug),
+			Meaning: "what a process answers goes to the log too",
+		},
+		{
+			Name: "debug_headers", Default: "false", Value: setting.Bool(&c.Fork.DebugHeaders),
+			Meaning: "the headers of each request and answer go to the log, without those that hold credentials",
+		},
+		{
+			Name: "classic", Default: "false", Value: setting.Bool(&c.Fork.Classic),
+			Meaning: "answer as the classic watchdog does: 408 when `exec_timeout` has passed, output with a 500, no methods but DELETE, GET, PATCH, POST and PUT",
+		},
+		{
+			Name: "static_path", Default: "/home/app/public", Value: setting.Text(&c.StaticPath, "a path"),
+			Meaning: "the folder of mode `static`. Names that begin with a dot are not served",
+		},
+		{
+			Name: "static_listing", Default: "false", Value: setting.Bool(&c.Listing),
+			Meaning: "list a folder that has no index.html",
 		},
 		{
 			Name: "log_callid", Alias: "log_call_id", Default: "false", Value: setting.Bool(&c.ignored),
@@ -290,6 +332,23 @@ func (c *raw) finish(ps *setting.Problems) {
 	if c.interval != "" {
 		setting.Field{Value: setting.Duration(&c.HealthcheckInterval)}.Set(ps, "", "healthcheck_interval", c.interval)
 	}
+	c.ExecTimeout = 30 * time.Second
+	if c.Fork.Classic {
+		c.ExecTimeout = 0
+	}
+	if c.exec != "" {
+		setting.Field{Value: setting.Duration(&c.ExecTimeout)}.Set(ps, "", "exec_timeout", c.exec)
+	}
+	c.Fork.CombineOutput = c.Fork.Classic
+	if c.combine != "" {
+		setting.Field{Value: setting.Bool(&c.Fork.CombineOutput)}.Set(ps, "", "combine_output", c.combine)
+	}
+	if c.Fork.ContentType == "" && !c.Fork.Classic {
+		c.Fork.ContentType = "application/octet-stream"
+	}
+	if c.Fork.Classic && c.Mode != Streaming {
+		ps.Add("", "classic", fmt.Errorf("excludes mode=%s: leave mode unset", c.Mode))
+	}
 	if c.MaxBuffered <= c.MaxBody {
 		ps.Add("", "max_buffered", fmt.Errorf("want more than max_body, which is %d", c.MaxBody))
 	}
@@ -301,9 +360,9 @@ func (c *raw) finish(ps *setting.Problems) {
 		if !c.wrong["upstream_url"] {
 			c.upstream(ps)
 		}
-	case streaming:
-		if !c.wrong["mode"] {
-			ps.Add("", "mode", fmt.Errorf("is %s, which this version has not: want %s", c.Mode, mode{}.Want()))
+	case Streaming, Serializing:
+		if c.Process == "" && !c.wrong["mode"] {
+			ps.Add("", "fprocess", errors.New("is not set: want the command that answers a request; mode=http is for functions that listen"))
 		}
 	}
 }

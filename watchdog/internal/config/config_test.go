@@ -177,6 +177,42 @@ func rows() []row {
 			want: "want a URL such as https://gw.example.com/function/hook",
 		},
 		{
+			name: "content_type", get: func(c *config.Config) any { return c.Fork.ContentType },
+			unset: "application/octet-stream", good: map[string]any{"text/plain": "text/plain"},
+		},
+		{
+			name: "cgi_headers", get: func(c *config.Config) any { return c.Fork.CGI },
+			unset: true, good: map[string]any{"true": true, "false": false}, bad: []string{"no"}, want: wantBool,
+		},
+		{
+			name: "combine_output", get: func(c *config.Config) any { return c.Fork.CombineOutput },
+			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"no"}, want: wantBool,
+		},
+		{
+			name: "marshal_request", get: func(c *config.Config) any { return c.Fork.MarshalRequest },
+			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"no"}, want: wantBool,
+		},
+		{
+			name: "write_debug", get: func(c *config.Config) any { return c.Fork.WriteDebug },
+			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"no"}, want: wantBool,
+		},
+		{
+			name: "debug_headers", get: func(c *config.Config) any { return c.Fork.DebugHeaders },
+			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"no"}, want: wantBool,
+		},
+		{
+			name: "classic", get: func(c *config.Config) any { return c.Fork.Classic },
+			unset: false, good: map[string]any{"false": false}, bad: []string{"no"}, want: wantBool,
+		},
+		{
+			name: "static_path", get: func(c *config.Config) any { return c.StaticPath },
+			unset: "/home/app/public", good: map[string]any{"public": "public"},
+		},
+		{
+			name: "static_listing", get: func(c *config.Config) any { return c.Listing },
+			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"no"}, want: wantBool,
+		},
+		{
 			name: "forward_credentials", get: func(c *config.Config) any { return c.ForwardCredentials },
 			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"yes"}, want: wantBool,
 		},
@@ -397,9 +433,8 @@ func TestUpstream(t *testing.T) {
 
 func TestModes(t *testing.T) {
 	const (
-		url    = "unix:///tmp/function.sock"
-		notYet = "mode: is streaming, which this version has not: want http, with upstream_url, or inproc in a Go program"
-		not    = ": this version has no such mode: want http, with upstream_url, or inproc in a Go program"
+		url     = "unix:///tmp/function.sock"
+		command = "fprocess: is not set: want the command that answers a request; mode=http is for functions that listen"
 	)
 	for _, tt := range []struct {
 		name, mode, url string
@@ -414,11 +449,11 @@ func TestModes(t *testing.T) {
 		},
 		{"inproc", "inproc", "", config.Upstream{}, ""},
 		{"inproc reaches nothing over HTTP", "inproc", url, config.Upstream{}, ""},
-		{"not set", "", url, config.Upstream{}, notYet},
-		{"streaming", "streaming", "", config.Upstream{}, notYet},
-		{"serializing", "serializing", "", config.Upstream{}, `mode="serializing"` + not},
-		{"static", "static", "", config.Upstream{}, `mode="static"` + not},
-		{"unknown", "afterburn", "", config.Upstream{}, `mode="afterburn"` + not},
+		{"not set", "", url, config.Upstream{}, command},
+		{"streaming", "streaming", "", config.Upstream{}, command},
+		{"serializing", "serializing", "", config.Upstream{}, command},
+		{"static", "static", "", config.Upstream{}, ""},
+		{"unknown", "afterburn", "", config.Upstream{}, `mode="afterburn": want one of http, streaming, serializing, static, inproc`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := config.Load(working(map[string]string{"mode": tt.mode, "upstream_url": tt.url}), kinds())
@@ -427,6 +462,42 @@ func TestModes(t *testing.T) {
 			}
 			if c.Upstream != tt.want {
 				t.Errorf("got %+v, want %+v", c.Upstream, tt.want)
+			}
+		})
+	}
+}
+
+// TestClassic: the classic watchdog has other defaults.
+func TestClassic(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		settings map[string]string
+		timeout  time.Duration
+		fork     config.Fork
+		buffers  bool
+		problem  string
+	}{
+		{"of-watchdog", nil, 30 * time.Second, config.Fork{ContentType: "application/octet-stream", CGI: true}, false, ""},
+		{"classic", map[string]string{"classic": "true"}, 0, config.Fork{CGI: true, CombineOutput: true, Classic: true}, true, ""},
+		{
+			"classic with settings of its own",
+			map[string]string{"classic": "true", "exec_timeout": "5s", "combine_output": "false", "content_type": "text/plain", "cgi_headers": "false"},
+			5 * time.Second,
+			config.Fork{ContentType: "text/plain", Classic: true},
+			true, "",
+		},
+		{"of-watchdog with the classic one's", map[string]string{"combine_output": "true", "marshal_request": "true"}, 30 * time.Second, config.Fork{ContentType: "application/octet-stream", CGI: true, CombineOutput: true, MarshalRequest: true}, true, ""},
+		{"classic in another mode", map[string]string{"classic": "true", "mode": "static"}, 0, config.Fork{CGI: true, CombineOutput: true, Classic: true}, false, "classic: excludes mode=static: leave mode unset"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			settings := map[string]string{"auth": "none", "fprocess": "cat"}
+			maps.Copy(settings, tt.settings)
+			c, ps := config.Load(settings, kinds())
+			if message(ps) != tt.problem {
+				t.Errorf("got %v, want %q", ps, tt.problem)
+			}
+			if c.ExecTimeout != tt.timeout || c.Fork != tt.fork || c.Buffers() != tt.buffers {
+				t.Errorf("got %v, %+v, buffers %v, want %v, %+v, %v", c.ExecTimeout, c.Fork, c.Buffers(), tt.timeout, tt.fork, tt.buffers)
 			}
 		})
 	}

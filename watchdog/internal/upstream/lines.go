@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -11,7 +12,8 @@ import (
 // A line may have any length: what is longer than the buffer passes in pieces.
 type Lines struct {
 	out    io.Writer
-	prefix string // "" passes everything on as it comes
+	log    *slog.Logger // in the place of out, for lines as records
+	prefix string       // "" passes everything on as it comes
 	max    int
 	now    func() time.Time
 
@@ -24,6 +26,11 @@ type Lines struct {
 // line after the time, as of-watchdog has it: "2026/01/31 12:00:00 stderr: ".
 func NewLines(out io.Writer, name string, max int) *Lines {
 	return &Lines{out: out, prefix: name, max: max, now: time.Now}
+}
+
+// NewLogLines returns Lines that make a record of each line.
+func NewLogLines(log *slog.Logger, max int) *Lines {
+	return &Lines{log: log, prefix: "function", max: max, now: time.Now}
 }
 
 // Write implements [io.Writer]. It never fails and never waits for a line to
@@ -51,6 +58,13 @@ func (l *Lines) Write(p []byte) (int, error) {
 
 // pass writes what is pending.
 func (l *Lines) pass(ended bool) {
+	if l.log != nil {
+		if len(l.pending) > 0 || !l.begun {
+			l.log.Info("function", "line", string(l.pending))
+		}
+		l.pending, l.begun = l.pending[:0], !ended
+		return
+	}
 	var b []byte
 	if !l.begun {
 		b = l.now().AppendFormat(b, "2006/01/02 15:04:05 ")

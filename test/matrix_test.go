@@ -1,0 +1,150 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"auth-watchdog/watchdog"
+	"auth-watchdog/watchdog/auth"
+)
+
+// tells is what the functions of the matrix answer: who was said to call, the
+// credential if they have seen one, and the body.
+const tells = "subject=%s method=%s credential=%s\n"
+
+// script is tells for a process.
+const script = `#!/bin/sh
+printf 'subject=%s method=%s credential=%s\n' "$Http_X_Auth_Subject" "$Http_X_Auth_Method" "$Http_Authorization"
+exec cat
+`
+
+// TestMatrix has every method in front of every mode.
+func TestMatrix(t *testing.T) {
+	folder := t.TempDir()
+	program, public := filepath.Join(folder, "function.sh"), filepath.Join(folder, "public")
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(public, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(public, "index.html"), []byte("page"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	methods := []struct {
+		name       string
+		env        map[string]string
+		secrets    map[string]string
+		subject    string
+		credential func(body string) string // a header
+	}{
+		{"bearer", nil, map[string]string{"api-key": "ci " + ciKey}, "ci", func(string) string { return bearer }},
+		{"basic", nil, map[string]string{"basic-auth-user": "alice", "basic-auth-password": userPass}, "alice", func(string) string { return basicAuth("alice", userPass) }},
+		{"hmac", nil, map[string]string{"webhook-secret": webhookKey}, "hmac", func(body string) string { return signature(webhookKey, body) }},
+	}
+	modes := map[string]map[string]string{
+		"http": nil, "inproc": nil,
+		"streaming":   {"mode": "streaming", "fprocess": program},
+		"serializing": {"mode": "serializing", "fprocess": program},
+		"classic":     {"mode": "", "classic": "true", "fprocess": program},
+		"static":      {"mode": "static", "static_path": public},
+	}
+	for _, m := range methods {
+		for mode, env := range modes {
+			t.Run(m.name+" "+mode, func(t *testing.T) {
+				function := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					subject, method := r.Header.Get(auth.SubjectHeader), r.Header.Get(auth.MethodHeader)
+					if id, ok := auth.FromContext(r.Context()); mode == "inproc" && ok {
+						subject, method = id.Subject, id.Method
+					}
+					fmt.Fprintf(w, tells, subject, method, r.Header.Get("Authorization"))
+					_, _ = io.Copy(w, r.Body)
+				})
+				s := setup{env: map[string]string{"auth": m.name}, secrets: m.secrets, function: function}
+				for name, value := range env {
+					s.env[name] = value
+				}
+				url := ""
+				if mode == "inproc" {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					h, err := watchdog.Wrap(ctx, function, watchdog.Settings{"auth": m.name, "secret_mount_path": writeSecrets(t, m.secrets)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					server := httptest.NewServer(h)
+					defer server.Close()
+					url = server.URL
+				} else {
+					url = "http://" + start(t, s).addr
+				}
+				for _, b := range []struct {
+					name    string
+					size    int
+					chunked bool
+					trailer bool
+				}{{"empty", 0, false, false}, {"a byte", 1, false, false}, {"a MiB", 1 << 20, false, false}, {"chunked", 1 << 20, true, false}, {"with trailers", 1000, true, true}} {
+					body := strings.Repeat("0123456789abcdef\x00\xff", b.size/18+1)[:b.size]
+					send := func(body string, headers ...string) (int, string) {
+						var reader io.Reader = strings.NewReader(body)
+						if b.chunked {
+							reader = struct{ io.Reader }{reader}
+						}
+						verb := http.MethodPost
+						if mode == "static" {
+							verb, reader = http.MethodGet, nil
+							if m.name == "hmac" {
+								reader = strings.NewReader(body)
+							}
+						}
+						r, err := http.NewRequest(verb, url+"/", reader)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if b.trailer && reader != nil {
+							r.Trailer = http.Header{"X-Auth-Subject": {"evil"}, "X-Other": {"1"}}
+							r.ContentLength = -1
+						}
+						for _, h := range headers {
+							name, value, _ := strings.Cut(h, ": ")
+							r.Header.Add(name, value)
+						}
+						res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+						if err != nil {
+							t.Fatalf("%s: %v", b.name, err)
+						}
+						defer res.Body.Close()
+						var got bytes.Buffer
+						if _, err := io.Copy(&got, res.Body); err != nil {
+							t.Errorf("%s: %v", b.name, err)
+						}
+						return res.StatusCode, got.String()
+					}
+					want := fmt.Sprintf(tells, m.subject, m.name, "") + body
+					if mode == "static" {
+						want = "page"
+					}
+					if status, got := send(body, m.credential(body), "X-Auth-Subject: evil", "X_Auth_Method: evil"); status != 200 || got != want {
+						t.Errorf("%s: got %d and %d bytes that begin with %.80q, want 200 and %d that begin with %.80q", b.name, status, len(got), got, len(want), want)
+					}
+					// Whoever is refused may be cut off before all of it was sent.
+					body = body[:min(len(body), 1000)]
+					if status, got := send(body); status != 401 || got != "Unauthorized\n" {
+						t.Errorf("%s without a credential: got %d and %.80q", b.name, status, got)
+					}
+					if status, got := send(body, strings.NewReplacer(ciKey, otherKey, basicAuth("alice", userPass), basicAuth("alice", "x")).Replace(m.credential(body+"x"))); status != 401 || got != "Unauthorized\n" {
+						t.Errorf("%s with a wrong one: got %d and %.80q", b.name, status, got)
+					}
+				}
+			})
+		}
+	}
+}
