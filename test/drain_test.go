@@ -6,6 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -58,4 +65,87 @@ func TestDrainEndsStreams(t *testing.T) {
 		}
 	}
 	<-ended
+}
+
+// TestDrainUnderLoad: every request that was accepted is answered, and the
+// function ends after the last answer.
+func TestDrainUnderLoad(t *testing.T) {
+	const callers = 50
+	var came atomic.Int64
+	release := make(chan struct{})
+	s := oneKey()
+	s.env["healthcheck_interval"] = "0"
+	s.function = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			came.Add(1)
+			<-release
+		}
+		_, _ = io.WriteString(w, "answered")
+	})
+	d := start(t, s)
+	var wg sync.WaitGroup
+	var answered atomic.Int64
+	for range callers {
+		wg.Go(func() {
+			if a := d.get("/slow", bearer); a.status == 200 && a.body == "answered" {
+				answered.Add(1)
+			}
+		})
+	}
+	eventually(t, "all requests in flight", func() bool { return came.Load() == callers })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.stop()
+	}()
+	d.log.wait(t, `msg="no new connections" in_flight=50`, d.ended)
+	eventually(t, "a connection that is refused", func() bool {
+		c, err := net.Dial("tcp", d.addr)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
+	close(release)
+	wg.Wait()
+	<-ended
+	if got := answered.Load(); got != callers {
+		t.Errorf("%d of %d were answered", got, callers)
+	}
+}
+
+// TestSecondSignal: who asks twice does not want to wait, and nothing is left.
+func TestSecondSignal(t *testing.T) {
+	s := oneKey()
+	s.secrets = map[string]string{"api-key": "ci " + ciKey}
+	s.env["healthcheck_interval"], s.env["write_timeout"] = "10m", "10m"
+	s.env["fprocess"] = "sleep 600"
+	d := &dog{t: t, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
+	d.cmd = command(t, s, map[string]string{"secret_mount_path": d.folder, "upstream_url": "unix://" + filepath.Join(shortTemp(t), "s")})
+	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { d.ended <- d.cmd.Wait() }()
+	d.log.wait(t, `msg=listening`, d.ended)
+	var function int
+	eventually(t, "the function", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", d.cmd.Process.Pid))
+		for _, path := range threads {
+			if text, err := os.ReadFile(path); err == nil && len(text) > 0 {
+				function, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+			}
+		}
+		return function != 0
+	})
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	d.log.wait(t, `msg=draining`, d.ended)
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	begun := time.Now()
+	if err := <-d.ended; err == nil || d.cmd.ProcessState.ExitCode() != 1 || time.Since(begun) > time.Minute {
+		t.Errorf("got %v after %v, want the exit status 1\n%s", err, time.Since(begun), d.log)
+	}
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", function)); err == nil && !strings.Contains(string(text), ") Z ") {
+		t.Errorf("the function is still there: %s", text)
+	}
 }

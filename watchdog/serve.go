@@ -14,6 +14,9 @@ import (
 	"auth-watchdog/watchdog/internal/upstream"
 )
 
+// errHurried is why a process that was ending ended before it was done.
+var errHurried = errors.New("told to end at once: what was in flight has been cut")
+
 // errEnded is why the process ends if the function has not said why it did.
 var errEnded = errors.New("the function has ended")
 
@@ -49,6 +52,9 @@ func (w *Watchdog) Run(ctx context.Context) error {
 		go func() { ended <- s.Serve(s.listener) }()
 	}
 	go w.reload(working)
+	if w.reap {
+		go upstream.Reap(working)
+	}
 	var functionErr error
 	function := make(chan struct{}) // closed when it has ended
 	go func() {
@@ -74,6 +80,9 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.endRequests(upstream.ErrDraining)
 	for _, s := range servers {
 		_ = s.Close()
+	}
+	if err == nil && w.hurry.Err() != nil {
+		err = errHurried
 	}
 	return err
 }
@@ -139,7 +148,7 @@ func (w *Watchdog) drain(s *http.Server) {
 	w.unlock()
 	begun := time.Now()
 	w.log.Info("draining", "interval", w.config.HealthcheckInterval.String())
-	for {
+	for w.hurry.Err() == nil {
 		now := time.Now()
 		last := time.Unix(0, w.arrival.Load())
 		if last.Before(begun) {
@@ -149,11 +158,14 @@ func (w *Watchdog) drain(s *http.Server) {
 		if wait <= 0 {
 			break
 		}
-		time.Sleep(wait)
+		select {
+		case <-time.After(wait):
+		case <-w.hurry.Done():
+		}
 	}
 	w.log.Info("no new connections", "in_flight", w.inflight.Load())
 	w.endStreams(upstream.ErrDraining)
-	ctx, cancel := context.WithTimeout(context.Background(), w.config.WriteTimeout)
+	ctx, cancel := context.WithTimeout(w.hurry, w.config.WriteTimeout)
 	defer cancel()
 	_ = s.Shutdown(ctx)
 	for w.inflight.Load() > 0 && ctx.Err() == nil { // Shutdown forgets WebSockets

@@ -40,6 +40,10 @@ type Options struct {
 	Folder  string
 
 	Version string // for the log
+
+	// Reap waits for the children of others that are given to this process. It
+	// is for process 1 of a container that is nothing but this program.
+	Reap bool
 }
 
 // A Watchdog is a gate in front of a function, with its servers. Any number of
@@ -58,6 +62,7 @@ type Watchdog struct {
 	trust    clientip.Trust
 	handler  http.Handler
 	version  string
+	reap     bool
 	ready    readyProbe
 
 	serving  atomic.Bool  // false before it listens, and once it drains
@@ -68,6 +73,8 @@ type Watchdog struct {
 	endStreams  context.CancelCauseFunc
 	requests    context.Context // ends when every request has to
 	endRequests context.CancelCauseFunc
+	hurry       context.Context // ends when nothing may wait any more
+	beginHurry  context.CancelFunc
 }
 
 // Bounds of how often one address may bring a wrong credential before it is
@@ -88,13 +95,14 @@ func New(o Options) (*Watchdog, error) {
 		o.Stderr = os.Stderr
 	}
 	cfg, ps := load(o)
-	w := &Watchdog{config: cfg, version: o.Version, deps: newDeps(cfg), log: newLog(o.Stderr, cfg)}
+	w := &Watchdog{config: cfg, version: o.Version, reap: o.Reap, deps: newDeps(cfg), log: newLog(o.Stderr, cfg)}
+	w.hurry, w.beginHurry = context.WithCancel(context.Background())
 	names := secretNames(cfg.Policy)
 	set, policy := readSecrets(&ps, cfg, names, w.deps)
 	audit := w.openAudit(o.Stderr, &ps)
 	if len(ps) == 0 {
 		var err error
-		if w.upstream, err = newUpstream(cfg, o, w.log); err != nil {
+		if w.upstream, err = newUpstream(cfg, o, w.log, w.hurry.Done()); err != nil {
 			ps.AddErr("", "", err)
 		}
 	}
@@ -179,7 +187,7 @@ func (w *Watchdog) close() {
 }
 
 // newUpstream makes the upstream of the mode.
-func newUpstream(c *config.Config, o Options, log *slog.Logger) (upstream.Upstream, error) {
+func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan struct{}) (upstream.Upstream, error) {
 	lines := func(out io.Writer, name string, about ...any) *upstream.Lines {
 		if c.LogFormat == "json" {
 			return upstream.NewLogLines(newLog(out, c).With("stream", name).With(about...), c.LogBufferSize)
@@ -193,6 +201,7 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger) (upstream.Upstre
 	process := upstream.Process{
 		Command: strings.Fields(c.Process), Env: o.Environ, Folder: o.Folder,
 		Stdout: lines(o.Stdout, "stdout"), Stderr: lines(o.Stderr, "stderr"),
+		Hurry: hurry,
 	}
 	switch c.Mode {
 	case config.InProcess:
@@ -222,6 +231,10 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger) (upstream.Upstre
 		}), nil
 	}
 }
+
+// Hurry has a Run that is ending end at once: what is in flight is cut, and the
+// function is killed.
+func (w *Watchdog) Hurry() { w.beginHurry() }
 
 // Run builds a watchdog around h and runs it until ctx ends: what the program
 // auth-watchdog does, with the function in the same process.

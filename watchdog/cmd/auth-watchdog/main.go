@@ -195,15 +195,23 @@ func (p *program) usage(c command, fs *flag.FlagSet) {
 
 // serve is what the program does in a container.
 func (p *program) serve() error {
-	ctx, stop := untilSignal()
-	defer stop()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	w, err := watchdog.New(watchdog.Options{
 		Settings: watchdog.Environ(p.environ), Stdout: p.stdout, Stderr: p.stderr,
-		Environ: p.environ, Version: version,
+		Environ: p.environ, Version: version, Reap: os.Getpid() == 1,
 	})
 	if err != nil {
 		return usageError{err}
 	}
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	go func() {
+		<-signals
+		end()
+		<-signals // somebody does not want to wait
+		w.Hurry()
+	}()
 	return w.Run(ctx)
 }
 

@@ -20,6 +20,9 @@ type Process struct {
 	Folder  string    // in which it works; empty for that of the watchdog
 	Stdout  io.Writer // may be an *[Lines]
 	Stderr  io.Writer
+
+	// Hurry, when closed, has the process killed that was asked to end.
+	Hurry <-chan struct{}
 }
 
 // ErrEnded is returned when the function's process ended by itself, whatever
@@ -28,8 +31,9 @@ var ErrEnded = errors.New("the function has ended")
 
 // running is a process that was started.
 type running struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended and its output was read
+	hurry <-chan struct{}
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when it has ended and its output was read
 }
 
 func (p Process) start() (*running, error) {
@@ -44,7 +48,7 @@ func (p Process) start() (*running, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("fprocess: %w", err)
 	}
-	r := &running{cmd: cmd, done: make(chan struct{})}
+	r := &running{hurry: p.Hurry, cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		_ = cmd.Wait() // what it says is in the process' state
@@ -71,10 +75,12 @@ func (r *running) wait(ctx context.Context) error {
 	defer timer.Stop()
 	select {
 	case <-r.done:
+		return nil
 	case <-timer.C:
-		r.signal(syscall.SIGKILL)
-		<-r.done
+	case <-r.hurry:
 	}
+	r.signal(syscall.SIGKILL)
+	<-r.done
 	return nil
 }
 
