@@ -54,6 +54,7 @@ type output struct {
 	mu     sync.Mutex
 	text   bytes.Buffer
 	change chan struct{}
+	muted  bool
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -63,6 +64,9 @@ func (o *output) Write(p []byte) (int, error) {
 		close(o.change)
 		o.change = nil
 	}
+	if o.muted {
+		return len(p), nil
+	}
 	return o.text.Write(p)
 }
 
@@ -70,6 +74,14 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
+}
+
+// mute forgets what was written, and what will be.
+func (o *output) mute() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+	o.muted = true
 }
 
 // wait waits until the output matches, and returns the match.

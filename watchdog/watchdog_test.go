@@ -510,6 +510,21 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// TestNothingOfOthersIsServed: what some import registers with package http's
+// own mux is no way into the process.
+func TestNothingOfOthersIsServed(t *testing.T) {
+	http.HandleFunc("/of-somebody-else", ok) //nolint:forbidigo // that is what others do
+	w, _ := serving(t, http.NotFoundHandler(), withKey(t, Settings{}))
+	for _, h := range []http.Handler{w.newServer().Handler, w.newMetricsServer().Handler} {
+		r := httptest.NewRequest("GET", "/of-somebody-else", nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		rec := httptest.NewRecorder()
+		if h.ServeHTTP(rec, r); rec.Code != http.StatusNotFound {
+			t.Errorf("got %d, want 404", rec.Code)
+		}
+	}
+}
+
 func TestPanics(t *testing.T) {
 	w, l := serving(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/late" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -77,6 +78,33 @@ func (p *pieces) Write(b []byte) (int, error) {
 }
 
 // TestLinesBound wants that no more of a line is kept than was said.
+// TestLogLines: each line is a record, and so is each piece of one that is too
+// long.
+func TestLogLines(t *testing.T) {
+	var b strings.Builder
+	log := slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	l := NewLogLines(log.With("stream", "stderr", "call_id", "1"), 8)
+	for _, piece := range []string{"one\ntw", "o\n\n0123456789\nlast \"x\""} {
+		if n, err := io.WriteString(l, piece); n != len(piece) || err != nil {
+			t.Errorf("got %d and %v", n, err)
+		}
+	}
+	l.Close()
+	l.Close()
+	var want strings.Builder
+	for _, line := range []string{"one", "two", "", "01234567", "89", `last \"x\"`} {
+		want.WriteString(`{"msg":"function","stream":"stderr","call_id":"1","line":"` + line + `"}` + "\n")
+	}
+	if b.String() != want.String() {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want.String())
+	}
+}
+
 func TestLinesBound(t *testing.T) {
 	const most = 4
 	var out pieces
