@@ -121,13 +121,9 @@ func TestSecondSignal(t *testing.T) {
 	s.env["healthcheck_interval"], s.env["write_timeout"] = "10m", "10m"
 	s.env["fprocess"] = "sleep 600"
 	d := &dog{t: t, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
-	d.cmd = command(t, s, map[string]string{"secret_mount_path": d.folder, "upstream_url": "unix://" + filepath.Join(shortTemp(t), "s")})
-	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { d.ended <- d.cmd.Wait() }()
-	d.log.wait(t, `msg=listening`, d.ended)
+	s.env["upstream_url"] = "unix://" + filepath.Join(shortTemp(t), "s")
+	d.cmd = launch(t, d, s)
+	d.stopped.Do(func() {}) // this test ends it
 	var function int
 	eventually(t, "the function", func() bool {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", d.cmd.Process.Pid))
