@@ -48,6 +48,7 @@ const tellEnv = "env | grep ^Http_ | grep -v -e Call_Id -e Connection -e X_Forwa
 var compatCases = map[string][]compatCase{
 	"of-watchdog": {
 		{name: "streaming", script: "cat", method: "POST", path: "/", body: "hello"},
+		{name: "streaming, a binary that reads standard input", env: map[string]string{"fprocess": "wc -c"}, method: "POST", path: "/", body: "hello"},
 		{name: "streaming, variables", script: tellEnv, method: "POST", path: "/a/b%20c?x=1&y=%20", headers: []string{"X-One: 1", "X-Two: a", "X-Two: b", "User-Agent: me"}, body: "hello"},
 		{name: "streaming, a header named Query", script: tellEnv, method: "GET", path: "/", headers: []string{"Query: evil", "Path: evil", "Method: evil", "User-Agent: me"}},
 		{name: "streaming, chunked", script: tellEnv, method: "POST", path: "/", headers: []string{"Transfer-Encoding: chunked", "User-Agent: me"}, body: "hello"},
@@ -76,6 +77,7 @@ var compatCases = map[string][]compatCase{
 	},
 	"classic-watchdog": {
 		{name: "answer", script: "cat", method: "POST", path: "/", body: "hello"},
+		{name: "a binary that reads standard input", env: map[string]string{"fprocess": "wc -c"}, method: "POST", path: "/", body: "hello"},
 		{name: "variables", script: tellEnv, method: "POST", path: "/a/b%20c?x=1", headers: []string{"X-One: 1", "User-Agent: me"}, body: "hello"},
 		{name: "variables of a GET", script: tellEnv, method: "GET", path: "/", headers: []string{"User-Agent: me"}},
 		{name: "failure", script: "echo begun; exit 3", method: "GET", path: "/"},

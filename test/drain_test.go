@@ -75,6 +75,11 @@ func TestDrainUnderLoad(t *testing.T) {
 	release := make(chan struct{})
 	s := oneKey()
 	s.env["healthcheck_interval"] = "0"
+	s.env["fprocess"] = filepath.Join(t.TempDir(), "function.sh")
+	script := "#!/bin/sh\ntrap 'echo asked to end >&2; exit 0' TERM\necho begun >&2\nwhile :; do sleep 0.05; done\n"
+	if err := os.WriteFile(s.env["fprocess"], []byte(script), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
 	s.function = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			came.Add(1)
@@ -83,6 +88,7 @@ func TestDrainUnderLoad(t *testing.T) {
 		_, _ = io.WriteString(w, "answered")
 	})
 	d := start(t, s)
+	d.log.wait(t, "stderr: begun", d.ended)
 	var wg sync.WaitGroup
 	var answered atomic.Int64
 	for range callers {
@@ -108,7 +114,16 @@ func TestDrainUnderLoad(t *testing.T) {
 	})
 	close(release)
 	wg.Wait()
+	last := time.Now()
 	<-ended
+	if took := time.Since(last); took > 5*time.Second {
+		t.Errorf("it has ended %v after the last answer", took)
+	}
+	log := d.log.String()
+	drained, asked := strings.Index(log, "msg=drained in_flight=0"), strings.Index(log, "stderr: asked to end")
+	if drained < 0 || asked < drained {
+		t.Errorf("the function was asked to end before all was answered:\n%s", log)
+	}
 	if got := answered.Load(); got != callers {
 		t.Errorf("%d of %d were answered", got, callers)
 	}
