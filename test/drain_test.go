@@ -59,7 +59,10 @@ func TestDrainEndsStreams(t *testing.T) {
 		d.stop()
 	}()
 	for name, c := range map[string]io.Reader{"the stream": events, "the WebSocket": socket} {
-		_, _ = io.Copy(io.Discard, c) // ends because the watchdog ends it
+		rest, _ := io.ReadAll(c) // ends because the watchdog ends it
+		if name == "the stream" && !strings.HasSuffix(string(rest), "0\r\n\r\n") {
+			t.Errorf("%s was cut after %q, want it to end", name, rest)
+		}
 		if lasted := time.Since(begun); lasted > time.Minute {
 			t.Errorf("%s has lasted %v", name, lasted)
 		}

@@ -2,6 +2,7 @@ package watchdog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -127,13 +128,24 @@ func (w *Watchdog) deadline(next http.Handler) http.Handler {
 		control := http.NewResponseController(rw)
 		stopReading := context.AfterFunc(ctx, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
 		defer stopReading()
+		isStream := false
 		observe.FromContext(ctx).OnStream = func(upgraded bool) {
+			isStream = !upgraded
 			if upgraded {
 				stopTimer()
 			}
 			stop := context.AfterFunc(w.draining, func() { cancel(upstream.ErrDraining) })
 			context.AfterFunc(ctx, func() { stop() }) // or it would be kept until the process drains
 		}
+		defer func() {
+			p := recover()
+			err, _ := p.(error)
+			told := isStream && errors.Is(err, http.ErrAbortHandler) && errors.Is(context.Cause(ctx), upstream.ErrDraining)
+			if p != nil && !told {
+				panic(p)
+			}
+			// A stream that was told to end is whole as far as it goes.
+		}()
 		next.ServeHTTP(rw, r.WithContext(ctx))
 	})
 }
