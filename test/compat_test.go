@@ -40,6 +40,7 @@ type compatCase struct {
 	path    string
 	headers []string
 	body    string
+	metrics bool // what is wanted is the names of the metrics after it
 }
 
 // tellEnv is a function that answers what it was told in variables.
@@ -71,6 +72,7 @@ var compatCases = map[string][]compatCase{
 		{name: "http, too slow", env: overPort(map[string]string{"exec_timeout": "1s"}), method: "GET", path: "/slow"},
 		{name: "http, read whole", env: overPort(map[string]string{"http_buffer_req_body": "true"}), method: "POST", path: "/", headers: []string{"User-Agent: me", "Transfer-Encoding: chunked"}, body: "hello"},
 		{name: "http, nobody listens", env: map[string]string{"mode": "http", "fprocess": "sleep 60", "upstream_url": "http://127.0.0.1:1", "exec_timeout": "1s"}, method: "GET", path: "/"},
+		{name: "metrics", script: "cat", method: "GET", path: "/", metrics: true},
 		{name: "health", script: "cat", method: "GET", path: "/_/health"},
 		{name: "health, POST", script: "cat", method: "POST", path: "/_/health"},
 		{name: "ready", script: "cat", method: "GET", path: "/_/ready"},
@@ -192,8 +194,10 @@ func (c compatCase) answer(t *testing.T, program string, more map[string]string)
 			env[name] = strings.ReplaceAll(value, "PORT", strconv.Itoa(function.Addr().(*net.TCPAddr).Port)) //nolint:forcetypeassert // it is TCP
 		}
 	}
+	metrics := "8081" // which others do not let one choose
 	if more != nil {
-		env["metrics_port"], env["bind_address"] = "0", "127.0.0.1"
+		metrics = strconv.Itoa(freePort(t))
+		env["metrics_port"], env["bind_address"] = metrics, "127.0.0.1"
 	}
 	cmd := exec.Command(program)
 	var log output
@@ -247,6 +251,9 @@ func (c compatCase) answer(t *testing.T, program string, more map[string]string)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
+	if c.metrics {
+		return metricNames(t, "127.0.0.1:"+metrics)
+	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d\n", res.StatusCode)
 	for _, name := range []string{"Allow", "Content-Type", "Location", "Retry-After", "X-Duration-Seconds", "X-Function", "X-Openfaas-Internal"} {
@@ -268,6 +275,29 @@ func (c compatCase) answer(t *testing.T, program string, more map[string]string)
 		b.WriteString("(cut)\n")
 	}
 	return b.String()
+}
+
+// metricNames are the names of the metrics of requests, with their labels.
+func metricNames(t *testing.T, address string) string {
+	t.Helper()
+	r, err := http.NewRequest("GET", "http://"+address+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^(http_[a-z_]+(?:\{[^}]*\})?) `).FindAllStringSubmatch(string(text), -1) {
+		names[m[1]+"\n"] = true
+	}
+	return strings.Join(slices.Sorted(keys(names)), "")
 }
 
 var callID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
