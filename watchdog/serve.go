@@ -61,6 +61,8 @@ func (w *Watchdog) Run(ctx context.Context) error {
 		defer close(function)
 		functionErr = w.upstream.Run(working)
 	}()
+	// A caller that takes no answer must not hold up the end.
+	defer context.AfterFunc(w.hurry, func() { _ = servers[0].Close() })()
 	w.serving.Store(true)
 	w.log.Info("listening", "address", main.Addr().String(), "mode", string(w.config.Mode),
 		"function", w.config.FunctionName, "version", w.version)
@@ -172,4 +174,7 @@ func (w *Watchdog) drain(s *http.Server) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	w.log.Info("drained", "in_flight", w.inflight.Load())
+	if ctx.Err() != nil {
+		_ = s.Close() // whoever has had its time
+	}
 }

@@ -107,6 +107,11 @@ func (f *fork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
+	if strings.ContainsRune(r.URL.Path, 0) { // which no variable can have
+		f.report(r, string(auth.TwoReadings))
+		auth.Refuse(w, &auth.Denied{Reason: auth.TwoReadings})
+		return
+	}
 	if !f.begin() {
 		f.report(r, "draining")
 		reply.Write(w, http.StatusServiceUnavailable, time.Second)
@@ -175,7 +180,12 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 		return err
 	}
 	defer p.close()
-	defer context.AfterFunc(r.Context(), p.kill)()
+	defer context.AfterFunc(r.Context(), func() {
+		p.kill()
+		if a.buffer == nil { // a caller that does not read has no longer than the process
+			_ = a.control.SetWriteDeadline(time.Now().Add(linger))
+		}
+	})()
 
 	// Input and output at the same time: whichever side stops first, neither
 	// waits for the other.
@@ -232,6 +242,8 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 		return errWriting
 	case body.broken.Load():
 		return errBody
+	case p.cmd.ProcessState == nil: // somebody else has waited for it
+		return fmt.Errorf("%w: nobody knows how it ended", errNotStarted)
 	case !p.cmd.ProcessState.Success():
 		return exitError{p.cmd.ProcessState}
 	}
@@ -330,6 +342,7 @@ func (p *forkedProcess) close() {
 // kill kills the process and all that it has started. What has got away from
 // its group does not hold up the request.
 func (p *forkedProcess) kill() {
+	_ = p.cmd.Process.Kill() // it may have left its group
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	_ = p.stdout.SetReadDeadline(time.Now().Add(linger))
 }

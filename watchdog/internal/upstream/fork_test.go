@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -432,6 +433,52 @@ func TestCGI(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestForkCallerWhoDoesNotRead: a caller that takes no answer has no longer than
+// the process may.
+func TestForkCallerWhoDoesNotRead(t *testing.T) {
+	done := make(chan struct{})
+	f := forks(t, "yes", ForkOptions{}, within(100*time.Millisecond), func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(done)
+			next.ServeHTTP(w, r)
+		})
+	})
+	c := dial(t, f.Server)
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: f\r\n\r\n")
+	<-done
+	if got := f.reason(); got != "exec_timeout" {
+		t.Errorf("got the reason %q, want exec_timeout", got)
+	}
+}
+
+// TestForkLeavesItsGroup: a process can't get away from its own time.
+func TestForkLeavesItsGroup(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("python3 is not installed")
+	}
+	f := forks(t, "", ForkOptions{Command: []string{"python3", "-c", "import os,time; os.setpgid(0, os.getpgid(os.getppid())); os.close(1); os.close(2); time.sleep(60)"}}, within(300*time.Millisecond))
+	res, err := f.Client().Get(f.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("got %d, want 504", res.StatusCode)
+	}
+}
+
+func TestForkNULInThePath(t *testing.T) {
+	f := forks(t, "true", ForkOptions{CGI: true})
+	res, err := f.Client().Get(f.URL + "/a%00b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusBadRequest {
+		t.Errorf("got %d, want 400", res.StatusCode)
 	}
 }
 

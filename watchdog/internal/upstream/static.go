@@ -74,7 +74,8 @@ func (s staticFiles) Open(name string) (fs.File, error) {
 	case !info.IsDir(): // opening a named pipe would wait for a writer
 		return nil, missing
 	case !s.listing:
-		if index, err := s.root.Stat(strings.TrimPrefix(name+"/index.html", "./")); err != nil || !index.Mode().IsRegular() {
+		index := strings.TrimPrefix(name+"/index.html", "./")
+		if info, err := s.root.Stat(index); err != nil || !info.Mode().IsRegular() {
 			return nil, missing
 		}
 	}
@@ -83,7 +84,7 @@ func (s staticFiles) Open(name string) (fs.File, error) {
 		return nil, missing
 	}
 	if info.IsDir() {
-		return visible{f}, nil
+		return visible{f, s.listing}, nil
 	}
 	return f, nil
 }
@@ -91,10 +92,16 @@ func (s staticFiles) Open(name string) (fs.File, error) {
 func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 // visible is a folder of which hidden files are not listed.
-type visible struct{ *os.File }
+type visible struct {
+	*os.File
+	listing bool
+}
 
 // ReadDir implements [fs.ReadDirFile].
 func (v visible) ReadDir(n int) ([]fs.DirEntry, error) {
+	if !v.listing { // FileServer would, if it can't open the index.html
+		return nil, fs.ErrNotExist
+	}
 	list, err := v.File.ReadDir(n)
 	kept := list[:0]
 	for _, e := range list {

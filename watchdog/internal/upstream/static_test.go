@@ -100,7 +100,22 @@ func TestStatic(t *testing.T) {
 			}
 		}
 	}
+	if f, err := (staticFiles{mustRoot(t, root), false}).Open("page"); err != nil {
+		t.Error(err)
+	} else if list, err := f.(visible).ReadDir(-1); err == nil || len(list) > 0 { //nolint:forcetypeassert // it is a folder
+		t.Errorf("a folder that is not to be listed: got %v", list)
+	}
 	if _, err := NewStatic(filepath.Join(root, "none"), false); err == nil || !strings.Contains(err.Error(), "static_path") {
 		t.Errorf("no folder: got %v", err)
 	}
+}
+
+func mustRoot(t *testing.T, folder string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
 }
