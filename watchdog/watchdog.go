@@ -188,9 +188,14 @@ func (w *Watchdog) close() {
 
 // newUpstream makes the upstream of the mode.
 func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan struct{}) (upstream.Upstream, error) {
-	lines := func(out io.Writer, name string, about ...any) *upstream.Lines {
+	stdoutLog := newLog(o.Stdout, c)
+	lines := func(name string, about ...any) *upstream.Lines {
+		out, records := o.Stderr, log
+		if name == "stdout" {
+			out, records = o.Stdout, stdoutLog
+		}
 		if c.LogFormat == "json" {
-			return upstream.NewLogLines(newLog(out, c).With("stream", name).With(about...), c.LogBufferSize)
+			return upstream.NewLogLines(records.With("stream", name).With(about...), c.LogBufferSize)
 		}
 		if !c.PrefixLogs {
 			name = ""
@@ -200,7 +205,7 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan str
 	report := func(r *http.Request, reason string) { observe.FromContext(r.Context()).Reason = reason }
 	process := upstream.Process{
 		Command: strings.Fields(c.Process), Env: o.Environ, Folder: o.Folder,
-		Stdout: lines(o.Stdout, "stdout"), Stderr: lines(o.Stderr, "stderr"),
+		Stdout: lines("stdout"), Stderr: lines("stderr"),
 		Hurry: hurry,
 	}
 	switch c.Mode {
@@ -210,13 +215,9 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan str
 		return upstream.NewStatic(c.StaticPath, c.Listing)
 	case config.Streaming, config.Serializing:
 		return upstream.NewFork(upstream.ForkOptions{
-			Command: strings.Fields(c.Process), Env: o.Environ, Folder: o.Folder,
+			Process: process,
 			Lines: func(r *http.Request, stream string) *upstream.Lines {
-				out := o.Stderr
-				if stream == "stdout" {
-					out = o.Stdout
-				}
-				return lines(out, stream, "call_id", observe.FromContext(r.Context()).CallID)
+				return lines(stream, "call_id", observe.FromContext(r.Context()).CallID)
 			},
 			Serializing: c.Mode == config.Serializing, ContentType: c.Fork.ContentType,
 			CGI: c.Fork.CGI, CombineOutput: c.Fork.CombineOutput, MarshalRequest: c.Fork.MarshalRequest,

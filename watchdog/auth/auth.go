@@ -163,22 +163,23 @@ func Reasons() []Reason {
 // Status is the HTTP status that answers a request for this reason: 200 for
 // the two that admit, and 503 for one that is not in the vocabulary.
 func (r Reason) Status() int {
-	for _, known := range reasons {
-		if known.reason == r {
-			return known.status
-		}
-	}
-	return http.StatusServiceUnavailable
+	status, _ := r.row()
+	return status
 }
 
 // Meaning says in a few words of Markdown what the reason is.
 func (r Reason) Meaning() string {
+	_, meaning := r.row()
+	return meaning
+}
+
+func (r Reason) row() (status int, meaning string) {
 	for _, known := range reasons {
 		if known.reason == r {
-			return known.meaning
+			return known.status, known.meaning
 		}
 	}
-	return ""
+	return http.StatusServiceUnavailable, ""
 }
 
 // final reports whether the request is refused for this reason whatever other

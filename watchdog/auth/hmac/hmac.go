@@ -45,6 +45,12 @@ type keyed struct {
 	keys    []signingKey
 }
 
+// newKeyed returns a scheme that has no keys yet.
+func newKeyed(s Scheme) (keyed, error) {
+	t, err := parseTemplate(s.Signed)
+	return keyed{Scheme: s, message: t, paths: s.jsonPaths(t)}, err
+}
+
 type signingKey struct {
 	line int
 	verifier
@@ -65,14 +71,14 @@ func New(name string, c Config, file secret.Value, publicURL string) (*Method, e
 	c.Secret = cmp.Or(c.Secret, DefaultSecret)
 	m := &Method{name: name, config: c, publicURL: publicURL, headers: c.Headers(), now: time.Now}
 	for _, s := range schemes {
-		t, err := parseTemplate(s.Signed)
+		k, err := newKeyed(s)
 		if err != nil {
 			return nil, err
 		}
-		if t.has("url") && publicURL == "" {
+		if k.message.has("url") && publicURL == "" {
 			return nil, errors.New("the URL is part of what is signed: set public_url to the one the sender calls")
 		}
-		m.schemes = append(m.schemes, keyed{Scheme: s, message: t, paths: s.jsonPaths(t)})
+		m.schemes = append(m.schemes, k)
 		if s.BodyUnsigned {
 			m.warnings = append(m.warnings, "the body is not signed: who has seen one request can send any other")
 		}

@@ -47,9 +47,7 @@ func (s Scheme) Sign(r *http.Request, body []byte, file secret.Value, publicURL 
 	}
 	signature := string(key)
 	if s.Alg != Token {
-		k := keyed{Scheme: s}
-		k.message, _ = parseTemplate(s.Signed) // Check has parsed it
-		k.paths = s.jsonPaths(k.message)
+		k, _ := newKeyed(s) // Check has parsed it
 		seen := r.Clone(r.Context())
 		seen.Body, seen.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		asked := auth.NewRequest(seen, auth.NewBuffers(int64(len(body)), int64(len(body))+1))

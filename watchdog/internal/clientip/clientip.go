@@ -24,7 +24,12 @@ type Trust struct {
 // Of returns the address of r's caller. It is the invalid Addr if that can't
 // be told.
 func (t Trust) Of(r *http.Request) netip.Addr {
-	if entries := t.forwardedFor(r.Header); len(entries) > 0 {
+	return addressOf(t.forwardedFor(r.Header), r)
+}
+
+// addressOf is Of for those who have what the proxies say.
+func addressOf(entries []string, r *http.Request) netip.Addr {
+	if len(entries) > 0 {
 		return parse(entries[0])
 	}
 	return parse(r.RemoteAddr)
@@ -99,7 +104,8 @@ func (t Trust) Sanitize(r *http.Request) {
 		r.Header["X-Forwarded-Proto"] = []string{scheme}
 		return
 	}
-	entries, address := t.forwardedFor(r.Header), t.Of(r)
+	entries := t.forwardedFor(r.Header)
+	address := addressOf(entries, r)
 	claims.Remove(r.Header, trusted)
 	switch {
 	case len(entries) > 0:

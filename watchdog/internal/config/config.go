@@ -100,9 +100,7 @@ type raw struct {
 	auth        []string
 	authConfig  string
 	ignored     bool
-	interval    string
-	exec        string
-	combine     string
+	given       map[string]bool // settings that have a value of the user's
 	wrong       map[string]bool // settings that a problem was reported of
 }
 
@@ -155,11 +153,11 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "how long a caller may take to accept a piece of the answer, and how long draining may take",
 		},
 		{
-			Name: "exec_timeout", Value: setting.Text(&c.exec, "a duration such as 30s, 5m or 30 (seconds)"),
-			Meaning: "how long the function may take; 0 is no bound. `30s` if not set, and no bound with `classic`. A caller lowers it with `X-Timeout: 5s`",
+			Name: "exec_timeout", Default: "30s", Value: setting.Duration(&c.ExecTimeout),
+			Meaning: "how long the function may take; 0 is no bound, and the default with `classic`. A caller lowers it with `X-Timeout: 5s`",
 		},
 		{
-			Name: "healthcheck_interval", Value: setting.Text(&c.interval, "a duration such as 30s, 5m or 30 (seconds)"),
+			Name: "healthcheck_interval", Value: setting.Duration(&c.HealthcheckInterval),
 			Meaning: "how long to go on serving after SIGTERM, or until no request has come for 3s; `write_timeout` if not set",
 		},
 		{
@@ -196,7 +194,7 @@ func (c *raw) fields() []setting.Field {
 		},
 		{
 			Name: "log_format", Default: "text", Value: setting.OneOf(&c.LogFormat, "text", "json"),
-			Meaning: "how the watchdog's own lines are written",
+			Meaning: "how the watchdog's own lines are written; with `json` those of the function are records too",
 		},
 		{
 			Name: "content_type", Value: setting.Text(&c.Fork.ContentType, "a media type"),
@@ -207,8 +205,8 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "tell a process of its request in variables: `Http_Method`, `Http_Path`, `Http_Query`, `Http_Host` and `Http_` with each header",
 		},
 		{
-			Name: "combine_output", Value: setting.Text(&c.combine, "true or false"),
-			Meaning: "what a process writes to standard error is part of its answer; `false` if not set, and `true` with `classic`",
+			Name: "combine_output", Default: "false", Value: setting.Bool(&c.Fork.CombineOutput),
+			Meaning: "what a process writes to standard error is part of its answer, which is the default with `classic`",
 		},
 		{
 			Name: "marshal_request", Default: "false", Value: setting.Bool(&c.Fork.MarshalRequest),
@@ -286,7 +284,7 @@ const (
 // given kinds of method. A name that is not a setting is a problem. It returns
 // every problem there is; the Config then has what could be read.
 func Load(settings map[string]string, kinds Kinds) (*Config, setting.Problems) {
-	c := &raw{wrong: map[string]bool{}}
+	c := &raw{given: map[string]bool{}, wrong: map[string]bool{}}
 	fields := c.fields()
 	setting.Defaults(fields)
 	c.FunctionName = settings[functionName]
@@ -303,7 +301,9 @@ func Load(settings map[string]string, kinds Kinds) (*Config, setting.Problems) {
 	for _, f := range fields {
 		for _, name := range []string{f.Name, f.Alias} { // the alias wins, as in of-watchdog
 			if text := settings[name]; name != "" && text != "" { // an empty value is none
-				if !f.Set(&ps, "", name, text) {
+				if f.Set(&ps, "", name, text) {
+					c.given[f.Name] = true
+				} else {
 					c.wrong[f.Name] = true
 				}
 			}
@@ -328,20 +328,14 @@ func Load(settings map[string]string, kinds Kinds) (*Config, setting.Problems) {
 
 // finish judges the settings together.
 func (c *raw) finish(ps *setting.Problems) {
-	c.HealthcheckInterval = c.WriteTimeout
-	if c.interval != "" {
-		setting.Field{Value: setting.Duration(&c.HealthcheckInterval)}.Set(ps, "", "healthcheck_interval", c.interval)
+	if !c.given["healthcheck_interval"] {
+		c.HealthcheckInterval = c.WriteTimeout
 	}
-	c.ExecTimeout = 30 * time.Second
-	if c.Fork.Classic {
+	if c.Fork.Classic && !c.given["exec_timeout"] {
 		c.ExecTimeout = 0
 	}
-	if c.exec != "" {
-		setting.Field{Value: setting.Duration(&c.ExecTimeout)}.Set(ps, "", "exec_timeout", c.exec)
-	}
-	c.Fork.CombineOutput = c.Fork.Classic
-	if c.combine != "" {
-		setting.Field{Value: setting.Bool(&c.Fork.CombineOutput)}.Set(ps, "", "combine_output", c.combine)
+	if c.Fork.Classic && !c.given["combine_output"] {
+		c.Fork.CombineOutput = true
 	}
 	if c.Fork.ContentType == "" && !c.Fork.Classic {
 		c.Fork.ContentType = "application/octet-stream"

@@ -27,9 +27,7 @@ import (
 // serializing, and the classic watchdog's own way. How long it may take is up
 // to the context of each request.
 type ForkOptions struct {
-	Command []string
-	Env     []string // nil for that of the watchdog
-	Folder  string   // in which it works; empty for that of the watchdog
+	Process Process // its Command, Env and Folder
 
 	// Lines makes what passes on a stream, "stdout" or "stderr", of the
 	// process of a request.
@@ -52,8 +50,7 @@ type ForkOptions struct {
 
 	Log *slog.Logger
 
-	// Report, if set, is told why a request got no answer of the function's.
-	Report func(r *http.Request, reason string)
+	Report Report
 }
 
 // NewFork returns the upstream of the modes that start a process for each
@@ -108,12 +105,11 @@ func (f *fork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.ContainsRune(r.URL.Path, 0) { // which no variable can have
-		f.report(r, string(auth.TwoReadings))
-		auth.Refuse(w, &auth.Denied{Reason: auth.TwoReadings})
+		f.Report.refuse(w, r, auth.TwoReadings)
 		return
 	}
 	if !f.begin() {
-		f.report(r, "draining")
+		f.Report.tell(r, "draining")
 		reply.Write(w, http.StatusServiceUnavailable, time.Second)
 		return
 	}
@@ -281,69 +277,56 @@ type forkedProcess struct {
 }
 
 func (f *fork) start(r *http.Request) (*forkedProcess, error) {
-	p := &forkedProcess{exited: make(chan struct{})}
-	cmd := exec.Command(f.Command[0], f.Command[1:]...) //nolint:gosec // running the function is what this is for
-	cmd.Env, cmd.Dir = f.Env, f.Folder
+	p := &forkedProcess{cmd: f.Process.command(), exited: make(chan struct{})}
 	if f.CGI {
-		cmd.Env = append(cmd.Environ(), cgi(r, f.Classic)...)
+		p.cmd.Env = append(p.cmd.Environ(), cgi(r, f.Classic)...)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // all that it starts can be killed with it
-	p.cmd = cmd
-
-	// Pipes of our own: those of exec are waited for until whoever holds them
-	// is gone.
-	var theirs []*os.File
-	defer func() {
-		for _, t := range theirs {
-			_ = t.Close()
-		}
-	}()
-	pipe := func() (*os.File, *os.File, error) {
-		read, write, err := os.Pipe()
-		if err == nil {
-			theirs = append(theirs, write)
-		}
-		return read, write, err
-	}
-	var err error
-	var out, errOut *os.File
-	if p.stdout, out, err = pipe(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotStarted, err)
-	}
-	errOut = out
-	if !f.CombineOutput {
-		if p.stderr, errOut, err = pipe(); err != nil {
-			p.close()
-			return nil, fmt.Errorf("%w: %w", errNotStarted, err)
-		}
-	}
-	cmd.Stdout, cmd.Stderr = out, errOut
-	if p.stdin, err = cmd.StdinPipe(); err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	if err := p.start(f.CombineOutput); err != nil {
 		p.close()
 		return nil, fmt.Errorf("%w: %w", errNotStarted, err)
 	}
 	go func() {
 		defer close(p.exited)
-		_ = cmd.Wait() // what it says is in the process' state
+		_ = p.cmd.Wait() // what it says is in the process' state
 	}()
 	return p, nil
 }
 
+// start starts the process with pipes of our own: those of exec are waited for
+// until whoever holds them is gone.
+func (p *forkedProcess) start(combine bool) (err error) {
+	stdout, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	p.stdout = stdout
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if !combine {
+		stderr, errOut, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer errOut.Close()
+		p.stderr, p.cmd.Stderr = stderr, errOut
+	}
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	return p.cmd.Start()
+}
+
+// close closes what there is to read from; Close of a nil File does nothing.
 func (p *forkedProcess) close() {
 	_ = p.stdout.Close()
-	if p.stderr != nil {
-		_ = p.stderr.Close()
-	}
+	_ = p.stderr.Close()
 }
 
 // kill kills the process and all that it has started. What has got away from
 // its group does not hold up the request.
 func (p *forkedProcess) kill() {
 	_ = p.cmd.Process.Kill() // it may have left its group
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	signalGroup(p.cmd, syscall.SIGKILL)
 	_ = p.stdout.SetReadDeadline(time.Now().Add(linger))
 }
 
@@ -388,7 +371,7 @@ func (a *forkAnswer) finish() {
 	}
 	a.begin()
 	if a.buffer != nil {
-		a.Header().Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(a.start).Seconds(), 'f', 6, 64))
+		setDuration(a.Header(), a.start)
 		a.Header().Set("Content-Length", strconv.Itoa(a.buffer.Len()))
 		_, _ = a.ResponseWriter.Write(a.buffer.Bytes())
 		return
@@ -418,10 +401,10 @@ func (f *fork) failed(a *forkAnswer, r *http.Request, err error) {
 	case errors.Is(err, syscall.E2BIG):
 		reason, status = "headers_too_large", http.StatusRequestHeaderFieldsTooLarge
 	case !errors.Is(err, errNotStarted): // the caller has left, or the credential has expired
-		f.report(r, "caller_left")
+		f.Report.tell(r, "caller_left")
 		panic(http.ErrAbortHandler)
 	}
-	f.report(r, reason)
+	f.Report.tell(r, reason)
 	f.Log.Warn("the function has not answered", "path", r.URL.Path, "seconds", time.Since(a.start).Seconds(), "err", err)
 	switch {
 	case a.begun:
@@ -432,12 +415,6 @@ func (f *fork) failed(a *forkAnswer, r *http.Request, err error) {
 		reply.Write(a.ResponseWriter, status, time.Second)
 	default:
 		reply.Write(a.ResponseWriter, status, 0)
-	}
-}
-
-func (f *fork) report(r *http.Request, reason string) {
-	if f.Report != nil {
-		f.Report(r, reason)
 	}
 }
 

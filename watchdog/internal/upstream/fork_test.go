@@ -51,12 +51,28 @@ func (f *forked) reason() string {
 	return f.reasons[len(f.reasons)-1]
 }
 
+// status is that of the answer to a GET.
+func (f *forked) status(t *testing.T, path string, h http.Header) int {
+	t.Helper()
+	r, err := http.NewRequest("GET", f.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = h
+	res, err := f.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode
+}
+
 // forks serves a shell script, a process for each request.
 func forks(t *testing.T, script string, o ForkOptions, stages ...func(http.Handler) http.Handler) *forked {
 	t.Helper()
 	f := &forked{}
-	if o.Command == nil {
-		o.Command = []string{"sh", "-c", script}
+	if o.Process.Command == nil {
+		o.Process.Command = []string{"sh", "-c", script}
 	}
 	o.Log = (&diary{}).logger()
 	o.Lines = func(_ *http.Request, stream string) *Lines { return NewLines(f, stream, 1<<10) }
@@ -116,8 +132,8 @@ func TestFork(t *testing.T) {
 		{name: "failure with output, serializing", script: "echo begun; exit 3", o: serializing, status: 500, want: "Internal Server Error\n", reason: "exit_status"},
 		{name: "failure with output, classic", script: "echo begun; exit 3", o: classic, status: 500, want: "exit status 3\nbegun\n", reason: "exit_status"},
 		{name: "killed by a signal", script: "kill -9 $$", o: streaming, status: 500, want: "Internal Server Error\n", reason: "exit_status"},
-		{name: "no such program", o: ForkOptions{Command: []string{"/no/such/program"}}, status: 500, want: "Internal Server Error\n", reason: "not_started"},
-		{name: "no such program, serializing", o: ForkOptions{Command: []string{"/no/such/program"}, Serializing: true}, status: 500, want: "Internal Server Error\n", reason: "not_started"},
+		{name: "no such program", o: ForkOptions{Process: Process{Command: []string{"/no/such/program"}}}, status: 500, want: "Internal Server Error\n", reason: "not_started"},
+		{name: "no such program, serializing", o: ForkOptions{Process: Process{Command: []string{"/no/such/program"}}, Serializing: true}, status: 500, want: "Internal Server Error\n", reason: "not_started"},
 		{name: "too slow", script: "sleep 60", o: streaming, timeout: 50 * time.Millisecond, status: 504, want: "Gateway Timeout\n", reason: "exec_timeout"},
 		{name: "too slow, serializing", script: "echo begun; sleep 60", o: serializing, timeout: 50 * time.Millisecond, status: 504, want: "Gateway Timeout\n", reason: "exec_timeout"},
 		{name: "too slow, classic", script: "sleep 60", o: classic, timeout: 50 * time.Millisecond, status: 408, want: "Killed process.\n", reason: "exec_timeout"},
@@ -363,7 +379,7 @@ func TestForkCallerLeaves(t *testing.T) {
 // any more.
 func TestForkRunEnds(t *testing.T) {
 	u := NewFork(ForkOptions{
-		Command: []string{"sleep", "60"}, Log: (&diary{}).logger(),
+		Process: Process{Command: []string{"sleep", "60"}}, Log: (&diary{}).logger(),
 		Lines: func(*http.Request, string) *Lines { return NewLines(io.Discard, "", 1<<10) },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -459,26 +475,16 @@ func TestForkLeavesItsGroup(t *testing.T) {
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("python3 is not installed")
 	}
-	f := forks(t, "", ForkOptions{Command: []string{"python3", "-c", "import os,time; os.setpgid(0, os.getpgid(os.getppid())); os.close(1); os.close(2); time.sleep(60)"}}, within(300*time.Millisecond))
-	res, err := f.Client().Get(f.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusGatewayTimeout {
-		t.Errorf("got %d, want 504", res.StatusCode)
+	f := forks(t, "", ForkOptions{Process: Process{Command: []string{"python3", "-c", "import os,time; os.setpgid(0, os.getpgid(os.getppid())); os.close(1); os.close(2); time.sleep(60)"}}}, within(300*time.Millisecond))
+	if got := f.status(t, "/", http.Header{}); got != http.StatusGatewayTimeout {
+		t.Errorf("got %d, want 504", got)
 	}
 }
 
 func TestForkNULInThePath(t *testing.T) {
 	f := forks(t, "true", ForkOptions{CGI: true})
-	res, err := f.Client().Get(f.URL + "/a%00b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusBadRequest {
-		t.Errorf("got %d, want 400", res.StatusCode)
+	if got := f.status(t, "/a%00b", http.Header{}); got != http.StatusBadRequest {
+		t.Errorf("got %d, want 400", got)
 	}
 }
 
@@ -486,17 +492,8 @@ func TestForkNULInThePath(t *testing.T) {
 // doing.
 func TestForkTooManyHeaders(t *testing.T) {
 	f := forks(t, "true", ForkOptions{CGI: true})
-	r, err := http.NewRequest("GET", f.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("X-Long", strings.Repeat("x", 200<<10))
-	res, err := f.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusRequestHeaderFieldsTooLarge || f.reason() != "headers_too_large" {
-		t.Errorf("got %d for %q, want 431", res.StatusCode, f.reason())
+	got := f.status(t, "/", http.Header{"X-Long": {strings.Repeat("x", 200<<10)}})
+	if got != http.StatusRequestHeaderFieldsTooLarge || f.reason() != "headers_too_large" {
+		t.Errorf("got %d for %q, want 431", got, f.reason())
 	}
 }

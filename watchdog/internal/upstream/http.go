@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,8 +33,7 @@ type HTTPOptions struct {
 
 	Log *slog.Logger
 
-	// Report, if set, is told why a request got no answer of the function's.
-	Report func(r *http.Request, reason string)
+	Report Report
 }
 
 // NewHTTP returns the upstream of mode http.
@@ -208,13 +205,12 @@ func (u *overHTTP) Ready(ctx context.Context) error {
 
 func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if u.closed() != "" {
-		u.report(r, "open_upstream")
+		u.Report.tell(r, "open_upstream")
 		reply.Write(w, http.StatusServiceUnavailable, exposedInterval)
 		return
 	}
 	if u.Prefix != "" && climbs(r.URL.Path) {
-		u.report(r, string(auth.TwoReadings))
-		auth.Refuse(w, &auth.Denied{Reason: auth.TwoReadings})
+		u.Report.refuse(w, r, auth.TwoReadings)
 		return
 	}
 	x := &exchange{start: time.Now(), answer: w.Header(), ours: maps.Clone(w.Header())}
@@ -251,20 +247,6 @@ type exchangeKey struct{}
 func exchangeOf(r *http.Request) *exchange {
 	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
 	return x
-}
-
-// A callersBody notices when it was the caller's end that broke.
-type callersBody struct {
-	io.ReadCloser
-	broken atomic.Bool
-}
-
-func (b *callersBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.broken.Store(true)
-	}
-	return n, err
 }
 
 // RoundTrip implements [http.RoundTripper]. Requests that come before the
@@ -348,14 +330,8 @@ func (u *overHTTP) answered(res *http.Response) error {
 	if res.Header["Content-Type"] == nil {
 		x.answer["Content-Type"] = nil // or our server would guess one
 	}
-	res.Header.Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(x.start).Seconds(), 'f', 6, 64))
+	setDuration(res.Header, x.start)
 	return nil
-}
-
-func (u *overHTTP) report(r *http.Request, reason string) {
-	if u.Report != nil {
-		u.Report(r, reason)
-	}
 }
 
 // failed answers a request that has got no answer from the function.
@@ -364,25 +340,24 @@ func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r)
 	switch {
 	case errors.Is(cause, ErrTimeout):
-		u.report(r, "exec_timeout")
+		u.Report.tell(r, "exec_timeout")
 		u.Log.Warn("the function has not answered in time", "path", r.URL.Path, "seconds", time.Since(x.start).Seconds())
 		reply.Write(w, http.StatusGatewayTimeout, 0)
 	case errors.Is(err, errOpen):
-		u.report(r, "open_upstream")
+		u.Report.tell(r, "open_upstream")
 		reply.Write(w, http.StatusServiceUnavailable, time.Second)
 	case errors.Is(cause, ErrDraining):
-		u.report(r, "draining")
+		u.Report.tell(r, "draining")
 		reply.Write(w, http.StatusServiceUnavailable, time.Second)
 	case cause != nil:
-		u.report(r, "caller_left")
+		u.Report.tell(r, "caller_left")
 		// The caller has left, or the credential has expired: there is nobody
 		// to answer.
 		panic(http.ErrAbortHandler)
 	case x.body != nil && x.body.broken.Load():
-		u.report(r, string(auth.BadBody))
-		auth.Refuse(w, &auth.Denied{Reason: auth.BadBody})
+		u.Report.refuse(w, r, auth.BadBody)
 	default:
-		u.report(r, "unreachable")
+		u.Report.tell(r, "unreachable")
 		u.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
 		reply.Write(w, http.StatusBadGateway, 0)
 	}

@@ -13,7 +13,7 @@ import (
 type Lines struct {
 	out    io.Writer
 	log    *slog.Logger // in the place of out, for lines as records
-	prefix string       // "" passes everything on as it comes
+	prefix string       // without a log, "" passes everything on as it comes
 	max    int
 	now    func() time.Time
 
@@ -30,13 +30,13 @@ func NewLines(out io.Writer, name string, max int) *Lines {
 
 // NewLogLines returns Lines that make a record of each line.
 func NewLogLines(log *slog.Logger, max int) *Lines {
-	return &Lines{log: log, prefix: "function", max: max, now: time.Now}
+	return &Lines{log: log, max: max, now: time.Now}
 }
 
 // Write implements [io.Writer]. It never fails and never waits for a line to
 // end, so that the function is not stopped by its own output.
 func (l *Lines) Write(p []byte) (int, error) {
-	if l.prefix == "" {
+	if l.prefix == "" && l.log == nil {
 		_, _ = l.out.Write(p)
 		return len(p), nil
 	}

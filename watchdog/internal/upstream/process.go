@@ -36,13 +36,22 @@ type running struct {
 	done  chan struct{} // closed when it has ended and its output was read
 }
 
-func (p Process) start() (*running, error) {
+// command is the command without its output.
+func (p Process) command() *exec.Cmd {
 	cmd := exec.Command(p.Command[0], p.Command[1:]...) //nolint:gosec // running the function is what this is for
 	cmd.Env, cmd.Dir = p.Env, p.Folder
-	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	// A group of its own: all of it can be signalled, and a terminal's Ctrl-C
 	// does not reach it before the requests in flight are answered.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// signalGroup sends a signal to a process and to all that it has started.
+func signalGroup(cmd *exec.Cmd, s syscall.Signal) { _ = syscall.Kill(-cmd.Process.Pid, s) }
+
+func (p Process) start() (*running, error) {
+	cmd := p.command()
+	cmd.Stdout, cmd.Stderr = p.Stdout, p.Stderr
 	// Whatever the function has left behind may hold its output open.
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
@@ -85,4 +94,4 @@ func (r *running) wait(ctx context.Context) error {
 }
 
 // signal sends a signal to the process and to all that it has started.
-func (r *running) signal(s syscall.Signal) { _ = syscall.Kill(-r.cmd.Process.Pid, s) }
+func (r *running) signal(s syscall.Signal) { signalGroup(r.cmd, s) }

@@ -4,7 +4,13 @@ package upstream
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"auth-watchdog/watchdog/auth"
 )
 
 // An Upstream answers requests that have been let through. There is one for
@@ -27,3 +33,38 @@ var (
 	ErrTimeout  = errors.New("exec_timeout has passed")
 	ErrDraining = errors.New("the process is shutting down")
 )
+
+// A Report is told why a request got no answer of the function's. Nil tells
+// nobody.
+type Report func(r *http.Request, reason string)
+
+func (f Report) tell(r *http.Request, reason string) {
+	if f != nil {
+		f(r, reason)
+	}
+}
+
+// refuse refuses a request that the function must not get.
+func (f Report) refuse(w http.ResponseWriter, r *http.Request, why auth.Reason) {
+	f.tell(r, string(why))
+	auth.Refuse(w, &auth.Denied{Reason: why})
+}
+
+// setDuration says how long the function has taken, as of-watchdog does.
+func setDuration(h http.Header, start time.Time) {
+	h.Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 6, 64))
+}
+
+// A callersBody notices when it was the caller's end that broke.
+type callersBody struct {
+	io.ReadCloser
+	broken atomic.Bool
+}
+
+func (b *callersBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.broken.Store(true)
+	}
+	return n, err
+}
