@@ -844,7 +844,7 @@ var attacks = map[string]func(*testing.T){
 	},
 	"S1 a body that stalls behind the gate": func(t *testing.T) {
 		d := start(t, setup{
-			env:     map[string]string{"auth_config": "", "exec_timeout": "1s", "read_timeout": "1s", "max_inflight": "1"},
+			env:     map[string]string{"exec_timeout": "1s", "read_timeout": "1s", "max_inflight": "1"},
 			secrets: map[string]string{"api-key": "ci " + ciKey},
 			policy:  "methods:\n  ci: {type: bearer}\nrules:\n  - {match: /public/, public: true}\n  - {match: /, accept: [ci]}\n",
 		})

@@ -34,8 +34,8 @@ var (
 // under the other watchdog.
 type compatCase struct {
 	name    string
-	env     map[string]string // FUNCTION is the program below, PORT that of a function over HTTP
-	script  string
+	env     map[string]string // PORT is that of a function over HTTP
+	script  string            // of a function that is a process
 	method  string
 	path    string
 	headers []string
@@ -173,11 +173,7 @@ func readDifferences(t *testing.T) map[string]string {
 // writes down what came back.
 func (c compatCase) answer(t *testing.T, program string, more map[string]string) string {
 	t.Helper()
-	folder := t.TempDir()
-	script := filepath.Join(folder, "function.sh")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	folder, script := t.TempDir(), writeProgram(t, c.script)
 	function, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

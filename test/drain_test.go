@@ -78,11 +78,7 @@ func TestDrainUnderLoad(t *testing.T) {
 	release := make(chan struct{})
 	s := oneKey()
 	s.env["healthcheck_interval"] = "0"
-	s.env["fprocess"] = filepath.Join(t.TempDir(), "function.sh")
-	script := "#!/bin/sh\ntrap 'echo asked to end >&2; exit 0' TERM\necho begun >&2\nwhile :; do sleep 0.05; done\n"
-	if err := os.WriteFile(s.env["fprocess"], []byte(script), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	s.env["fprocess"] = writeProgram(t, "trap 'echo asked to end >&2; exit 0' TERM\necho begun >&2\nwhile :; do sleep 0.05; done")
 	s.function = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			came.Add(1)
@@ -135,12 +131,10 @@ func TestDrainUnderLoad(t *testing.T) {
 // TestSecondSignal: who asks twice does not want to wait, and nothing is left.
 func TestSecondSignal(t *testing.T) {
 	s := oneKey()
-	s.secrets = map[string]string{"api-key": "ci " + ciKey}
 	s.env["healthcheck_interval"], s.env["write_timeout"] = "10m", "10m"
 	s.env["fprocess"] = "sleep 600"
-	d := &dog{t: t, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
-	s.env["upstream_url"] = "unix://" + filepath.Join(shortTemp(t), "s")
-	d.cmd = launch(t, d, s)
+	d := newDog(t, s)
+	d.launch(s, map[string]string{"upstream_url": "unix://" + filepath.Join(shortTemp(t), "s")})
 	d.stopped.Do(func() {}) // this test ends it
 	var function int
 	eventually(t, "the function", func() bool {

@@ -61,8 +61,8 @@ func TestHandlersOfOthers(t *testing.T) {
 				}
 				s := oneKey()
 				s.env["fprocess"], s.env["upstream_url"] = strings.ReplaceAll(command, "FILE", file), "http://127.0.0.1:"+port
-				d := &dog{t: t, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
-				d.cmd = launch(t, d, s)
+				d := newDog(t, s)
+				d.launch(s, nil)
 				if !mended {
 					d.log.wait(t, `(?s)level=ERROR msg="requests are refused: the function can be reached without the watchdog".*:`+port+`, where it can be called without a credential`, d.ended)
 					if a := d.do(call{method: "POST", path: "/", headers: []string{bearer}, body: strings.NewReader("hello")}); a.status != 503 {
@@ -82,18 +82,4 @@ func TestHandlersOfOthers(t *testing.T) {
 			})
 		}
 	}
-}
-
-// launch starts the watchdog of d with a function of its own.
-func launch(t *testing.T, d *dog, s setup) *exec.Cmd {
-	t.Helper()
-	cmd := command(t, s, map[string]string{"secret_mount_path": d.folder})
-	cmd.Stdout, cmd.Stderr = d.log, d.log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { d.ended <- cmd.Wait() }()
-	t.Cleanup(d.stop)
-	d.addr = d.log.wait(t, `msg=listening address=(\S+)`, d.ended)[1]
-	return cmd
 }

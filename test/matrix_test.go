@@ -21,21 +21,12 @@ import (
 const tells = "subject=%s method=%s credential=%s\n"
 
 // script is tells for a process.
-const script = `#!/bin/sh
-printf 'subject=%s method=%s credential=%s\n' "$Http_X_Auth_Subject" "$Http_X_Auth_Method" "$Http_Authorization"
-exec cat
-`
+const script = `printf 'subject=%s method=%s credential=%s\n' "$Http_X_Auth_Subject" "$Http_X_Auth_Method" "$Http_Authorization"
+exec cat`
 
 // TestMatrix has every method in front of every mode.
 func TestMatrix(t *testing.T) {
-	folder := t.TempDir()
-	program, public := filepath.Join(folder, "function.sh"), filepath.Join(folder, "public")
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(public, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	program, public := writeProgram(t, script), t.TempDir()
 	if err := os.WriteFile(filepath.Join(public, "index.html"), []byte("page"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,7 @@ const soakRequests = 300
 
 // troubles are ways in which functions misbehave. Each is asked for by its
 // path.
-const troubles = `#!/bin/sh
-case $Http_Path in
+const troubles = `case $Http_Path in
 /crash) exit 3 ;;
 /late-crash) echo begun; exit 3 ;;
 /hang) sleep 60 ;;
@@ -48,10 +47,7 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("SOAK: %v", err)
 		}
 	}
-	program := filepath.Join(t.TempDir(), "function.sh")
-	if err := os.WriteFile(program, []byte(troubles), 0o700); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	program := writeProgram(t, troubles)
 	public := t.TempDir()
 	if err := os.WriteFile(filepath.Join(public, "a"), make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)

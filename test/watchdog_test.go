@@ -166,7 +166,7 @@ func command(t *testing.T, s setup, more map[string]string) *exec.Cmd {
 // counted and answered is then searched for its secrets.
 func start(t *testing.T, s setup) *dog {
 	t.Helper()
-	d := &dog{t: t, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
+	d := newDog(t, s)
 	for _, text := range s.secrets {
 		d.keep(text)
 	}
@@ -182,17 +182,7 @@ func start(t *testing.T, s setup) *dog {
 	socket := filepath.Join(sockets, "f.sock")
 	d.serveFunction(socket, s.function)
 
-	d.cmd = command(t, s, map[string]string{
-		"secret_mount_path": d.folder, "upstream_url": "unix://" + socket,
-		"metrics_port": fmt.Sprint(freePort(t)),
-	})
-	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { d.ended <- d.cmd.Wait() }()
-	t.Cleanup(d.stop)
-	d.addr = d.log.wait(t, `msg=listening address=(\S+)`, d.ended)[1]
+	d.launch(s, map[string]string{"upstream_url": "unix://" + socket, "metrics_port": fmt.Sprint(freePort(t))})
 	d.metrics = d.log.wait(t, `msg=metrics address=(\S+)`, d.ended)[1]
 	for d.get("/_/ready").status != http.StatusOK { // it has to find the function first
 		time.Sleep(time.Millisecond)
@@ -207,6 +197,37 @@ func freePort(t *testing.T) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// newDog is a watchdog that does not run yet.
+func newDog(t *testing.T, s setup) *dog {
+	t.Helper()
+	return &dog{t: t, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
+}
+
+// launch starts the program, with more environment than s has, and waits until
+// it listens.
+func (d *dog) launch(s setup, more map[string]string) {
+	d.t.Helper()
+	d.cmd = command(d.t, s, more)
+	d.cmd.Env = append(d.cmd.Env, "secret_mount_path="+d.folder)
+	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	go func() { d.ended <- d.cmd.Wait() }()
+	d.t.Cleanup(d.stop)
+	d.addr = d.log.wait(d.t, `msg=listening address=(\S+)`, d.ended)[1]
+}
+
+// writeProgram writes a script that can be run, and returns its path.
+func writeProgram(t *testing.T, script string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "function.sh")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	return path
 }
 
 // serveFunction is the function: it keeps what it gets.
