@@ -218,6 +218,10 @@ func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		x.body = &callersBody{ReadCloser: r.Body}
 		r.Body = x.body
+		// The answer may begin while the body still comes. Otherwise the server
+		// would also close the body as it writes the answer's head, under the
+		// transport that looks for the body's end, and the answer be cut off.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	u.proxy.ServeHTTP(w, r)
 }

@@ -186,6 +186,38 @@ func testAnswerStreams(t *testing.T, c Case) {
 	}
 }
 
+// testAnswerAmidBody wants a function that answers piece by piece what it gets
+// piece by piece to be heard before the caller has sent everything.
+func testAnswerAmidBody(t *testing.T, c Case) {
+	for _, tt := range []struct{ name, begin, rest string }{
+		{"of known length", "Content-Length: 10\r\n\r\nhello", "world"},
+		{"chunked", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "5\r\nworld\r\n0\r\n\r\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := c.open(t, func(w http.ResponseWriter, r *http.Request) {
+				_ = http.NewResponseController(w).EnableFullDuplex()
+				piece := make([]byte, len("hello"))
+				for range 2 {
+					n, _ := io.ReadFull(r.Body, piece)
+					write(w, string(piece[:n]))
+					flush(w)
+				}
+			})
+			conn := s.dial(t)
+			conn.write(t, "POST / HTTP/1.1\r\nHost: shop.example\r\n"+tt.begin)
+			res := conn.head(t)
+			got := make([]byte, len("hello"))
+			if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != "hello" {
+				t.Fatalf("before the rest was sent: got %q and %v, want %q", got, err, "hello")
+			}
+			conn.write(t, tt.rest)
+			if got, want := res.whole(t).body, "world"; got != want {
+				t.Errorf("the rest: got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func testTrailers(t *testing.T, c Case) {
 	for _, tt := range []struct {
 		name, announced, body string

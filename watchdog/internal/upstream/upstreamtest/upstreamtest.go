@@ -54,6 +54,7 @@ func Test(t *testing.T, c Case) {
 		{"answer/body", testAnswerBody},
 		{"answer/to HEAD", testHead},
 		{"answer/streams", testAnswerStreams},
+		{"answer/before the body ends", testAnswerAmidBody},
 		{"answer/trailers", testTrailers},
 		{"answer/early hints", testEarlyHints},
 		{"answer/panic", testPanic},
