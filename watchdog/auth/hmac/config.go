@@ -53,7 +53,7 @@ func (c *Config) Fields() []setting.Field {
 		{Name: "sig.query", Value: setting.Text(&s.Signature.Query, "the name of a query parameter"), Meaning: "or: in which parameter"},
 		{Name: "sig.split", Value: setting.Text(&s.Signature.Split, "one of , ; or a space"), Meaning: "what stands between several items"},
 		{Name: "sig.prefix", Value: setting.Text(&s.Signature.Prefix, "text"), Meaning: "with what an item begins that is a signature"},
-		{Name: "sig.encoding", Value: setting.OneOf(&s.Signature.Encoding, Hex, Base64, Base64URL), Meaning: "how its bytes are written; `hex` if not set"},
+		{Name: "sig.encoding", Value: setting.OneOf(&s.Signature.Encoding, Hex, Base64, Base64URL), Meaning: "how its bytes are written, base64url without padding; `hex` if not set"},
 		{
 			Name: "signed", Value: setting.Text(&s.Signed, "text with placeholders"),
 			Meaning: "what is signed: text with `{body}` `{time}` `{id}` `{method}` `{url}` `{path}` `{query}` `{header:NAME}` `{json:PATH}`; `{body}` if not set",

@@ -78,7 +78,7 @@ func (s *Signature) decode(texts []string, size int) ([][]byte, error) {
 		case Base64:
 			b, err = base64.StdEncoding.Strict().DecodeString(text)
 		case Base64URL:
-			b, err = base64.URLEncoding.Strict().DecodeString(text)
+			b, err = base64.RawURLEncoding.Strict().DecodeString(text)
 		default:
 			b, err = hex.DecodeString(text)
 		}

@@ -75,7 +75,7 @@ type Encoding string
 const (
 	Hex       Encoding = "hex" // capitals too
 	Base64    Encoding = "base64"
-	Base64URL Encoding = "base64url" // with padding
+	Base64URL Encoding = "base64url" // without padding, as RFC 7515 has it
 )
 
 // A KeyEncoding is how a key is written in its secret.

@@ -71,7 +71,7 @@ func (s Signature) encode(b []byte) string {
 	case Base64:
 		return base64.StdEncoding.EncodeToString(b)
 	case Base64URL:
-		return base64.URLEncoding.EncodeToString(b)
+		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	return hex.EncodeToString(b)
 }
