@@ -100,7 +100,7 @@
 //
 // Each of these has one place, and nothing else needs to change:
 //
-//	a webhook sender   a literal in auth/hmac/presets.go, and auth/hmac/testdata/NAME.txtar
+//	a webhook sender   a literal in auth/hmac/senders.go, and auth/hmac/testdata/NAME.txtar
 //	a method           a package under auth whose test calls authtest.Test, a line in
 //	                   methods.go, and its row in the table of floors
 //	a mode             a file in internal/upstream, a case in newUpstream, its name in

@@ -25,17 +25,3 @@ var Default = Scheme{
 	Alg:       SHA256,
 	Signature: Signature{Headers: []string{"X-Hub-Signature-256"}, Prefix: "sha256="},
 }
-
-// Presets are the senders known by name.
-var Presets = map[string]Preset{
-	"github": {
-		Sender:  "GitHub",
-		Source:  "[Validating webhook deliveries](https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries)",
-		Secret:  "the webhook's secret as it was typed",
-		Schemes: []Scheme{Default},
-		Example: Example{
-			Header: map[string]string{"X-GitHub-Event": "push"},
-			Body:   `{"ref":"refs/heads/main","repository":{"full_name":"octo/hello"},"pusher":{"name":"octocat"},"commits":[{"message":"Say hello"},{"message":"Say it louder"}]}`,
-		},
-	},
-}
