@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	provider "github.com/openfaas/faas-provider/auth"
 
@@ -48,11 +49,13 @@ func kindOf[C any, P interface {
 // change, it does not begin anew.
 type deps struct {
 	passwords *basic.Memory
+	replays   map[string]*hmac.Memory // of each method, by its name
 	publicURL string
+	now       func() time.Time
 }
 
 func newDeps(c *config.Config) *deps {
-	return &deps{passwords: basic.NewMemory(), publicURL: c.PublicURL}
+	return &deps{passwords: basic.NewMemory(), replays: map[string]*hmac.Memory{}, publicURL: c.PublicURL, now: time.Now}
 }
 
 func newBearer(name string, c bearer.Config, secrets *secret.Set, _ *deps) (auth.Method, error) {
@@ -61,7 +64,14 @@ func newBearer(name string, c bearer.Config, secrets *secret.Set, _ *deps) (auth
 }
 
 func newHMAC(name string, c hmac.Config, secrets *secret.Set, d *deps) (auth.Method, error) {
-	m, err := hmac.New(name, c, secrets.Value(c.Secret), d.publicURL)
+	if d.replays[name] == nil {
+		d.replays[name] = c.NewMemory()
+	}
+	o := hmac.Options{PublicURL: d.publicURL, Replays: d.replays[name], Now: d.now}
+	if c.VerifyToken != "" {
+		o.VerifyToken = secrets.Value(c.VerifyToken)
+	}
+	m, err := hmac.New(name, c, secrets.Value(c.Secret), o)
 	return m, inSecret(c.Secret, err)
 }
 

@@ -30,9 +30,9 @@ type Method interface {
 	Name() string
 
 	// Authenticate reports who sent r. It returns ErrNoCredential if r holds
-	// nothing of its kind, a *Denied if what r holds is not good, and any
-	// other error if it could not tell. It neither changes r nor keeps it: r
-	// is used again for other requests.
+	// nothing of its kind, a *Denied if what r holds is not good, a *Handshake
+	// if r is not for the function, and any other error if it could not tell.
+	// It neither changes r nor keeps it: r is used again for other requests.
 	Authenticate(r *Request) (Identity, error)
 
 	// Challenge says how a caller authenticates: the value of a
@@ -100,6 +100,7 @@ type Reason string
 const (
 	Admitted Reason = "admitted"
 	Public   Reason = "public"
+	Answered Reason = "handshake"
 
 	NoCredential Reason = "no_credential"
 	Malformed    Reason = "malformed"
@@ -107,9 +108,12 @@ const (
 	Expired      Reason = "expired"
 	BadSignature Reason = "bad_signature"
 	Stale        Reason = "stale"
+	Replayed     Reason = "replayed"
 
-	NoRule    Reason = "no_rule"
-	Forbidden Reason = "forbidden"
+	NoRule       Reason = "no_rule"
+	Forbidden    Reason = "forbidden"
+	BadHandshake Reason = "bad_handshake"
+	UnknownTopic Reason = "unknown_topic"
 
 	TwoReadings    Reason = "two_readings"
 	TwoCredentials Reason = "two_credentials"
@@ -120,6 +124,7 @@ const (
 
 	Throttled   Reason = "throttled"
 	BuffersFull Reason = "buffers_full"
+	ReplaysFull Reason = "replays_full"
 	Unavailable Reason = "unavailable"
 )
 
@@ -132,14 +137,18 @@ var reasons = []struct {
 }{
 	{Admitted, http.StatusOK, "a good credential came, and the rule is content with it"},
 	{Public, http.StatusOK, "the rule asks for no credential"},
+	{Answered, http.StatusOK, "a webhook sender's handshake, which was answered in the function's place"},
 	{NoCredential, http.StatusUnauthorized, "nothing came that the rule accepts"},
 	{Malformed, http.StatusUnauthorized, "a credential came that is not written as its kind is"},
 	{Unknown, http.StatusUnauthorized, "no such key, user or password"},
 	{Expired, http.StatusUnauthorized, "the credential was good until its `expires`"},
 	{BadSignature, http.StatusUnauthorized, "no key of the secret makes this signature over this request"},
 	{Stale, http.StatusUnauthorized, "signed too long ago, or in the future: see the clocks"},
+	{Replayed, http.StatusUnauthorized, "this very request was served before, or is being served"},
 	{NoRule, http.StatusForbidden, "the policy has no rule for such requests"},
 	{Forbidden, http.StatusForbidden, "the caller is known and `require` does not let it"},
+	{BadHandshake, http.StatusForbidden, "a handshake with the wrong `verify_token`, or from an origin that is not in `origins`"},
+	{UnknownTopic, http.StatusNotFound, "a handshake for a topic that is not in `topics`"},
 	{TwoReadings, http.StatusBadRequest, "two parsers can read the path, or the query, differently"},
 	{TwoCredentials, http.StatusBadRequest, "a header came twice, or a credential in two places"},
 	{BadBody, http.StatusBadRequest, "the body could not be read"},
@@ -148,6 +157,7 @@ var reasons = []struct {
 	{BodyTooLarge, http.StatusRequestEntityTooLarge, "a body that must be judged is larger than `max_body`"},
 	{Throttled, http.StatusTooManyRequests, "too many wrong credentials, or too much hashing"},
 	{BuffersFull, http.StatusServiceUnavailable, "all requests together buffer `max_buffered`"},
+	{ReplaysFull, http.StatusServiceUnavailable, "the replay memory has `replay_max` signatures, and `replay_full` is `refuse`"},
 	{Unavailable, http.StatusServiceUnavailable, "a method could not tell; the audit log says why"},
 }
 
@@ -195,4 +205,6 @@ func (r Reason) final() bool {
 }
 
 // wrong reports whether a credential was presented that is not good.
-func (r Reason) wrong() bool { return r.Status() == http.StatusUnauthorized && r != NoCredential }
+func (r Reason) wrong() bool {
+	return r.Status() == http.StatusUnauthorized && r != NoCredential || r == BadHandshake
+}

@@ -19,6 +19,7 @@ type Decision struct {
 	Subject    string        // who called or, of a refusal, whose credential it claims to be, if such a one exists
 	RetryAfter time.Duration // of a refusal with 429 or 503
 	Took       time.Duration // what it took a Gate to decide, reading the body included
+	Handshake  *Handshake    // how it is answered, of a request that is not for the function
 	Objections []Objection   // what each method said that did not admit
 }
 
@@ -97,10 +98,20 @@ func (r *Rule) authenticate(req *Request) Decision {
 		return r.authenticateAll(req)
 	}
 	var objections []Objection
+	var asked *Decision // of a handshake that anybody could have sent
 	for _, m := range r.Accept {
 		id, err := m.Authenticate(req)
 		if err == nil {
 			return Decision{Reason: Admitted, Identity: id, Method: id.Method, Objections: objections}
+		}
+		if d := handshake(m, err); d != nil {
+			if d.Handshake.Verified {
+				return *d
+			}
+			if asked == nil {
+				asked = d
+			}
+			continue
 		}
 		o := Objection{m, err}
 		objections = append(objections, o)
@@ -108,13 +119,30 @@ func (r *Rule) authenticate(req *Request) Decision {
 			break
 		}
 	}
-	return refusal(objections)
+	if d := refusal(objections); asked == nil || d.Reason.final() {
+		return d
+	}
+	return *asked
+}
+
+// handshake is the decision on a request that a method says is one, or nil.
+func handshake(m Method, err error) *Decision {
+	h := (*Handshake)(nil)
+	if !errors.As(err, &h) {
+		return nil
+	}
+	return &Decision{Reason: Answered, Method: m.Name(), Handshake: h}
 }
 
 func (r *Rule) authenticateAll(req *Request) Decision {
 	d := Decision{Reason: Admitted}
+	var asked *Decision
 	for i, m := range r.All {
 		id, err := m.Authenticate(req)
+		if h := handshake(m, err); h != nil {
+			asked = h // if the other methods are content
+			continue
+		}
 		if err != nil {
 			return refusal([]Objection{{m, err}})
 		}
@@ -123,6 +151,9 @@ func (r *Rule) authenticateAll(req *Request) Decision {
 		} else {
 			d.Identity, d.Also = d.Identity.with(id), append(d.Also, id)
 		}
+	}
+	if asked != nil {
+		return *asked
 	}
 	return d
 }

@@ -100,6 +100,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		req := g.request(w, r)
 		defer g.done(req)
 		d := policy.Decide(req)
+		defer req.Settle(d.Handshake != nil) // a request that was refused has used nothing
 		if g.options.Throttle != nil && d.Reason.wrong() {
 			if wait := g.options.Throttle.Fail(r); wait > 0 {
 				d.Reason, d.RetryAfter = Throttled, wait
@@ -108,6 +109,10 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		d.Took = time.Since(begun)
 		if g.options.Report != nil {
 			g.options.Report(r, d)
+		}
+		if d.Handshake != nil {
+			d.Handshake.answer(w)
+			return
 		}
 		if !d.Allowed() {
 			refuse(w, g.options.Realm, d)
@@ -150,6 +155,9 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.H
 		}
 	}
 	d.Identity.SetHeaders(out.Header)
+	if len(req.settled) > 0 {
+		next = settling(req, next)
+	}
 	next.ServeHTTP(w, out)
 }
 

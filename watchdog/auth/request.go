@@ -21,6 +21,7 @@ type Request struct {
 	read    bool // the body was asked for
 	body    body
 	bodyErr error
+	settled []func(used bool)
 
 	asked    http.Request // what the mux of the rules is asked
 	askedURL url.URL

@@ -35,7 +35,9 @@ type Case struct {
 func Test(t *testing.T, c Case) {
 	t.Helper()
 	ask := func(r *http.Request) (auth.Identity, error) {
-		return c.Method.Authenticate(auth.NewRequest(r, auth.NewBuffers(1<<20, 4<<20)))
+		asked := auth.NewRequest(r, auth.NewBuffers(1<<20, 4<<20))
+		defer asked.Settle(false)
+		return c.Method.Authenticate(asked)
 	}
 
 	t.Run("nothing presented", func(t *testing.T) {
@@ -136,10 +138,15 @@ func Test(t *testing.T, c Case) {
 	})
 }
 
-// testGate sees to it that what the method has judged is what a handler gets.
-// Ask asks a method as a gate does, and says what became of it.
+// Ask asks a method as a gate does, and says what became of it. The function is
+// taken not to have done with the request what was asked.
 func Ask(m auth.Method, r *http.Request) (auth.Identity, auth.Reason) {
-	id, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(2<<20, 4<<20)))
+	asked := auth.NewRequest(r, auth.NewBuffers(2<<20, 4<<20))
+	defer asked.Settle(false)
+	id, err := m.Authenticate(asked)
+	if h := (*auth.Handshake)(nil); errors.As(err, &h) {
+		return id, auth.Answered
+	}
 	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
 		return id, denied.Reason
 	}
@@ -152,6 +159,7 @@ func Ask(m auth.Method, r *http.Request) (auth.Identity, auth.Reason) {
 	return id, auth.Admitted
 }
 
+// testGate sees to it that what the method has judged is what a handler gets.
 func testGate(t *testing.T, c Case) {
 	policy, err := auth.Compile(auth.Rule{Match: "/", Accept: []auth.Method{c.Method}})
 	if err != nil {

@@ -42,9 +42,9 @@ const (
 
 // A verifier holds signatures against a message with one key.
 type verifier interface {
-	// verify reports whether one of the signatures is good. It looks at all of
-	// them, whichever is.
-	verify(message, signatures [][]byte) bool
+	// verify returns what identifies the message if one of the signatures is
+	// good, and else nil. It looks at all of them, whichever is.
+	verify(message, signatures [][]byte) []byte
 }
 
 // algorithms says how a key becomes a verifier.
@@ -103,37 +103,48 @@ func (m mac) sum(message [][]byte) []byte {
 	return h.Sum(nil)
 }
 
-func (m mac) verify(message, signatures [][]byte) bool {
+func (m mac) verify(message, signatures [][]byte) []byte {
 	want := m.sum(message)
 	good := false
 	for _, s := range signatures {
 		good = hmac.Equal(want, s) || good
 	}
-	return good
+	if !good {
+		return nil
+	}
+	return want
 }
 
 type token struct{ value secret.Value }
 
 func newToken(key []byte) (verifier, error) { return token{secret.New(key)}, nil }
 
-func (t token) verify(_, signatures [][]byte) bool {
-	good := false
+func (t token) verify(_, signatures [][]byte) []byte {
+	var found []byte
 	for _, s := range signatures {
-		good = t.value.Equal(s) || good
+		if t.value.Equal(s) {
+			found = s
+		}
 	}
-	return good
+	return found
 }
 
 // publicKey verifies one signature of a message.
 type publicKey func(message, signature []byte) bool
 
-func (k publicKey) verify(message, signatures [][]byte) bool {
+// verify goes by the message: who has seen one signature by ECDSA can write
+// another that is as good.
+func (k publicKey) verify(message, signatures [][]byte) []byte {
 	whole := bytes.Join(message, nil)
 	good := false
 	for _, s := range signatures {
 		good = k(whole, s) || good
 	}
-	return good
+	if !good {
+		return nil
+	}
+	sum := sha256.Sum256(whole)
+	return sum[:]
 }
 
 func newEd25519(key []byte) (verifier, error) {
@@ -201,7 +212,10 @@ func linesOf(file secret.Value, e KeyEncoding) []line {
 
 // key makes the bytes of a key from the text of a line.
 func (f KeyForm) key(text []byte) ([]byte, error) {
-	text = bytes.TrimPrefix(text, []byte(f.StripPrefix))
+	text, found := bytes.CutPrefix(text, []byte(f.StripPrefix))
+	if f.NeedsPrefix && !found {
+		return nil, fmt.Errorf("does not begin with %s", f.StripPrefix)
+	}
 	var key []byte
 	var err error
 	switch f.Encoding {

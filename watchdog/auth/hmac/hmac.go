@@ -5,7 +5,6 @@ package hmac
 
 import (
 	"cmp"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,10 +24,32 @@ type Method struct {
 	config    Config
 	publicURL string
 	schemes   []keyed
+	handshake handshake
 	headers   []string
 	lines     []int // of the secret, that have a key
 	warnings  []string
+	replays   Replays
+	token     secret.Value // of handshakes that bring one
 	now       func() time.Time
+}
+
+// Options say what a [Method] works with besides its configuration. The zero
+// value is usable.
+type Options struct {
+	// PublicURL is the URL that senders call, for the schemes that sign it.
+	PublicURL string
+
+	// VerifyToken is the secret that [Config.VerifyToken] names, with a token a
+	// line.
+	VerifyToken secret.Value
+
+	// Replays remembers what was served; a [Memory] of the method's own if nil.
+	// With one that is handed on, a new method over new keys knows what the old
+	// one has served.
+	Replays Replays
+
+	// Now tells the time; time.Now if nil.
+	Now func() time.Time
 }
 
 var (
@@ -40,6 +61,7 @@ var (
 // keyed is a scheme with its keys.
 type keyed struct {
 	Scheme
+	label   string // tells it from the other schemes of the method
 	message template
 	paths   []string // of all that is looked for in a JSON body
 	keys    []signingKey
@@ -48,7 +70,8 @@ type keyed struct {
 // newKeyed returns a scheme that has no keys yet.
 func newKeyed(s Scheme) (keyed, error) {
 	t, err := parseTemplate(s.Signed)
-	return keyed{Scheme: s, message: t, paths: s.jsonPaths(t)}, err
+	label := strings.Join(append([]string{string(s.Alg), s.Signature.JSON, s.Signature.Query, s.Signature.Prefix, s.Signed}, s.Signature.Headers...), "\n")
+	return keyed{Scheme: s, label: label, message: t, paths: s.jsonPaths(t)}, err
 }
 
 type signingKey struct {
@@ -56,34 +79,40 @@ type signingKey struct {
 	verifier
 }
 
-// shortest is the length in bytes under which a shared key draws a warning.
-const shortest = 16
-
-// New returns the method of that name over the keys in a secret file.
-// publicURL is the URL that senders call, for the schemes that sign it. The
-// error has every problem with the configuration and every line of the secret
-// that is not a key.
-func New(name string, c Config, file secret.Value, publicURL string) (*Method, error) {
+// New returns the method of that name over the keys in a secret file. The error
+// has every problem with the configuration and every line of the secret that is
+// not a key.
+func New(name string, c Config, file secret.Value, o Options) (*Method, error) {
 	schemes, ps := c.schemes()
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}
 	c.Secret = cmp.Or(c.Secret, DefaultSecret)
-	m := &Method{name: name, config: c, publicURL: publicURL, headers: c.Headers(), now: time.Now}
+	m := &Method{
+		name: name, config: c, publicURL: o.PublicURL, headers: c.Headers(),
+		handshake: handshakes[c.handshake()], replays: o.Replays, token: o.VerifyToken, now: o.Now,
+	}
+	if m.replays == nil {
+		m.replays = c.NewMemory()
+	}
+	if m.now == nil {
+		m.now = time.Now
+	}
 	for _, s := range schemes {
 		k, err := newKeyed(s)
 		if err != nil {
 			return nil, err
 		}
-		if k.message.has("url") && publicURL == "" {
+		if (k.message.has("url") || k.message.has("url_decoded")) && m.publicURL == "" {
 			return nil, errors.New("the URL is part of what is signed: set public_url to the one the sender calls")
 		}
 		m.schemes = append(m.schemes, k)
-		if s.BodyUnsigned {
-			m.warnings = append(m.warnings, "the body is not signed: who has seen one request can send any other")
-		}
 	}
-	return m, m.takeKeys(file)
+	if err := m.takeKeys(file); err != nil {
+		return nil, err
+	}
+	m.warn()
+	return m, m.test()
 }
 
 // takeKeys gives each scheme the lines that are keys for it. A line that is
@@ -104,8 +133,12 @@ func (m *Method) takeKeys(file secret.Value) error {
 				continue
 			}
 			s.keys = append(s.keys, signingKey{l.number, v})
-			if !taken[l.number] && !s.Alg.isAsymmetric() && len(key) < shortest {
-				m.warnings = append(m.warnings, fmt.Sprintf("secret %q, line %d: is shorter than %d bytes and can be guessed", m.config.Secret, l.number, shortest))
+			if s.Key.AlsoText {
+				text, _ := algorithms[s.Alg](l.text) // any text is a shared key
+				s.keys = append(s.keys, signingKey{l.number, text})
+			}
+			if !taken[l.number] {
+				m.warnKey(s, l, key)
 			}
 			taken[l.number] = true
 		}
@@ -154,146 +187,23 @@ func (m *Method) Strip(r *http.Request) {
 // Authenticate implements [auth.Method]. The first scheme whose signature is
 // present decides.
 func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
-	for i := range m.schemes {
-		s := &m.schemes[i]
-		d := s.document(r)
-		texts, items, err := s.Signature.signatures(d)
-		if errors.Is(err, auth.ErrNoCredential) {
-			continue
-		}
-		if err != nil {
-			return auth.Identity{}, err
-		}
-		line, err := m.verify(s, d, texts, items)
-		if err != nil {
-			return auth.Identity{}, err
-		}
-		return auth.Identity{Subject: m.name, Method: m.name, Secret: m.config.Secret, Entry: label(line)}, nil
+	rd, err := m.judge(r)
+	if errors.Is(err, auth.ErrNoCredential) {
+		return auth.Identity{}, m.unsigned(r)
 	}
-	return auth.Identity{}, auth.ErrNoCredential
-}
-
-func (s *keyed) document(r *auth.Request) *document { return &document{request: r, paths: s.paths} }
-
-// verify returns the line of the key that made a signature of a request. What can be
-// judged by the headers is judged before the body is read.
-func (m *Method) verify(s *keyed, d *document, texts, items []string) (line int, err error) {
-	for name, want := range s.Require {
-		if subtle.ConstantTimeCompare([]byte(d.request.Header.Get(name)), []byte(want)) != 1 { // it may be a secret
-			return 0, malformed("%s is not what require says", name)
-		}
+	if err == nil {
+		err = m.claim(r, rd)
 	}
-	signatures := make([][]byte, 0, len(texts))
-	if s.Alg == Token {
-		for _, t := range texts {
-			signatures = append(signatures, []byte(t))
-		}
-	} else if signatures, err = s.Signature.decode(texts, s.Alg.size()); err != nil {
-		return 0, err
+	if err == nil {
+		err = m.signed(r, rd)
 	}
-	var at string
-	if !s.Time.isZero() {
-		if at, err = s.Time.text(d, items); err != nil {
-			return 0, err
-		}
-		if err = s.Time.judge(at, m.now()); err != nil {
-			return 0, err
-		}
-	}
-	message, err := s.pieces(d, at, m.publicURL)
 	if err != nil {
-		return 0, err
+		return auth.Identity{}, err
 	}
-	for _, k := range s.keys { // all of them, whichever matches
-		if k.verify(message, signatures) && line == 0 {
-			line = k.line
-		}
-	}
-	if line == 0 {
-		return 0, &auth.Denied{Reason: auth.BadSignature}
-	}
-	return line, nil
+	return auth.Identity{Subject: m.name, Method: m.name, Secret: m.config.Secret, Entry: label(rd.line())}, nil
 }
 
-// pieces returns what is signed of r, in the order of the template. at is the
-// time as it is written.
-func (s *keyed) pieces(d *document, at, base string) ([][]byte, error) {
-	r := d.request
-	message := make([][]byte, 0, len(s.message))
-	for _, p := range s.message {
-		var piece []byte
-		switch p.kind {
-		case "text":
-			piece = []byte(p.text)
-		case "body":
-			body, err := r.ReadBody()
-			if err != nil {
-				return nil, err
-			}
-			piece = body
-		case "time":
-			piece = []byte(at)
-		case "id":
-			id, err := s.ID.read(d)
-			if err != nil {
-				return nil, err
-			}
-			if !isID(id) {
-				return nil, malformed("the id is not 1 to 256 printable characters")
-			}
-			piece = []byte(id)
-		case "method":
-			piece = []byte(r.Method)
-		case "url", "path":
-			path := r.URL.EscapedPath()
-			if r.URL.RawPath != "" && r.URL.RawPath != path {
-				// Package url has written it anew, so the function would get
-				// another than was signed.
-				return nil, &auth.Denied{Reason: auth.TwoReadings, Err: errors.New("the path has bytes that can't stand in one")}
-			}
-			piece = []byte(path)
-			if p.kind == "url" {
-				piece = []byte(publicURL(base, path, r.URL.RawQuery))
-			}
-		case "query":
-			piece = []byte(r.URL.RawQuery)
-		case "header":
-			v := r.Header.Get(p.text)
-			if v == "" {
-				return nil, malformed("%s is part of what is signed, and is not there", p.text)
-			}
-			piece = []byte(v)
-		case "json":
-			v, err := Source{JSON: p.text}.read(d)
-			if err != nil {
-				return nil, err
-			}
-			if v == "" {
-				return nil, malformed("%q is part of what is signed, and the body has no such text", p.text)
-			}
-			piece = []byte(v)
-		}
-		message = append(message, piece)
-	}
-	return message, nil
-}
-
-func isID(s string) bool {
-	return s != "" && len(s) <= 256 && strings.IndexFunc(s, func(r rune) bool { return r < '!' || r > '~' }) < 0
-}
-
-// publicURL is the URL that the sender called: the configured one, with the
-// path and query below it as they came.
-func publicURL(base, path, query string) string {
-	if path != "/" {
-		base = strings.TrimSuffix(base, "/") + path
-	}
-	if query != "" {
-		base += "?" + query
-	}
-	return base
-}
-
+// label names a key by its line.
 func label(line int) string { return fmt.Sprintf("line-%d", line) }
 
 // Credentials implements [auth.Keeper].

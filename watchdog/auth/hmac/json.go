@@ -20,7 +20,9 @@ const maxJSON = 1 << 20
 // it is asked for, and once for all.
 type document struct {
 	request *auth.Request
+	element []byte   // of an array in the body, if that is what is looked into
 	paths   []string // of all that will be asked for, with dots between names
+	token   *jwt     // of a request that is signed by one
 	read    bool
 	values  map[string]string
 	err     error
@@ -37,12 +39,12 @@ func (d *document) value(path string) (text string, found bool, err error) {
 }
 
 func (d *document) parse() (map[string]string, error) {
-	body, err := d.request.ReadBody()
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxJSON {
-		return nil, malformed("the body as JSON is longer than %d bytes", maxJSON)
+	body := d.element
+	if body == nil {
+		var err error
+		if body, err = jsonBody(d.request); err != nil {
+			return nil, err
+		}
 	}
 	values, err := jsonValues(body, d.paths)
 	if err != nil {
@@ -51,9 +53,39 @@ func (d *document) parse() (map[string]string, error) {
 	return values, nil
 }
 
+// jsonBody returns the body of a request, of which nothing has been proved yet.
+func jsonBody(r *auth.Request) ([]byte, error) {
+	body, err := r.ReadBody()
+	if err == nil && len(body) > maxJSON {
+		return nil, malformed("the body as JSON is longer than %d bytes", maxJSON)
+	}
+	return body, err
+}
+
+// jsonArray returns the elements of the array at a path; none if there is no
+// array. As everywhere, a name that stands twice on the way is refused.
+func jsonArray(body []byte, path string) ([]json.RawMessage, error) {
+	for name := range strings.SplitSeq(path, ".") {
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal(body, &object); err != nil {
+			return nil, err
+		}
+		if _, err := jsonValues(body, []string{name}); err != nil {
+			return nil, err
+		}
+		body = object[name]
+		if body == nil {
+			return nil, nil
+		}
+	}
+	var list []json.RawMessage
+	err := json.Unmarshal(body, &list)
+	return list, err
+}
+
 // jsonValues returns the texts of the strings and numbers at paths. A name that
-// stands twice in an object on the way is refused: parsers differ on which one
-// counts.
+// stands twice in an object on the way, in whatever case, is refused: parsers
+// differ on which one counts.
 func jsonValues(body []byte, paths []string) (map[string]string, error) {
 	s := &search{Decoder: json.NewDecoder(bytes.NewReader(body)), found: map[string]string{}}
 	s.UseNumber()
@@ -122,16 +154,22 @@ func (s *search) inside(open json.Delim, targets []target) error {
 				return err
 			}
 			name, _ := token.(string)
+			wanted := false
 			for _, t := range targets {
-				if len(t.left) > 0 && t.left[0] == name {
+				if len(t.left) == 0 || !strings.EqualFold(t.left[0], name) {
+					continue
+				}
+				wanted = true
+				if t.left[0] == name {
 					next = append(next, target{t.path, t.left[1:]})
 				}
 			}
-			if len(next) > 0 {
-				if slices.Contains(seen, name) {
+			if wanted {
+				folded := strings.ToLower(name)
+				if slices.Contains(seen, folded) {
 					return fmt.Errorf("%q stands twice", name)
 				}
-				seen = append(seen, name)
+				seen = append(seen, folded)
 			}
 		}
 		if err := s.look(next); err != nil {

@@ -10,6 +10,15 @@ type Preset struct {
 	// decides.
 	Schemes []Scheme
 
+	Handshake string // a kind of handshake; none if empty
+
+	// KeyLength is how long the sender's own keys are, as they stand in the
+	// secret, at least; 0 if whoever sets up the webhook chooses them.
+	KeyLength int
+
+	// Published is a request that the sender has published with its signature.
+	Published Vector
+
 	Example Example // of what it sends, to try a function with; optional
 }
 

@@ -30,7 +30,7 @@ func (s *Signature) signatures(d *document) (found, items []string, err error) {
 		}
 	}
 	switch {
-	case s.JSON != "" && isJSON(d.request):
+	case s.JSON != "" && (d.element != nil || isJSON(d.request)):
 		if v, ok, err := d.value(s.JSON); err != nil {
 			return nil, nil, err
 		} else if ok {
@@ -79,6 +79,9 @@ func (s *Signature) decode(texts []string, size int) ([][]byte, error) {
 			b, err = base64.StdEncoding.Strict().DecodeString(text)
 		case Base64URL:
 			b, err = base64.RawURLEncoding.Strict().DecodeString(text)
+			if strings.HasSuffix(text, "=") {
+				b, err = base64.URLEncoding.Strict().DecodeString(text)
+			}
 		default:
 			b, err = hex.DecodeString(text)
 		}
@@ -107,6 +110,9 @@ func (s Source) read(d *document) (string, error) {
 
 // text returns the time as it is written, which is what was signed.
 func (t Time) text(d *document, items []string) (string, error) {
+	if t.Claim != "" {
+		return d.token.claims[t.Claim], nil
+	}
 	if t.SigPrefix == "" {
 		return t.read(d)
 	}

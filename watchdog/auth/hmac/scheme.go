@@ -2,7 +2,6 @@ package hmac
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,13 +16,23 @@ import (
 type Scheme struct {
 	Alg       Alg
 	Signature Signature
-	// Signed is what is signed: text in which {body} {time} {id} {method} {url}
-	// {path} {query} {header:NAME} and {json:PATH} stand for parts of the
-	// request; "{body}" if empty.
+
+	// Signed is what is signed: text with placeholders for parts of the request
+	// (see [Config.Fields]); "{body}" if empty. A JWT has its own and takes none.
 	Signed string
-	Time   Time
-	ID     Source // what {id} stands for in Signed
-	Key    KeyForm
+
+	Time Time
+	ID   Source // what {id} stands for in Signed
+	Key  KeyForm
+
+	// BodyHash says where the SHA-256 of the body stands, if that is how a
+	// signature covers it.
+	BodyHash BodyHash
+
+	// Items is the path of an array in a JSON body of which each element has a
+	// signature of its own. All of them must be good. Paths in the rest of the
+	// scheme begin at the element.
+	Items string
 
 	// Require names headers that must have exactly these values.
 	Require map[string]string
@@ -41,6 +50,17 @@ type Source struct {
 
 func (s Source) isZero() bool { return s == Source{} }
 
+// A BodyHash says where the SHA-256 of the body stands in what is signed. At
+// most one of Query and Claim is set.
+type BodyHash struct {
+	// Query is a parameter, of a scheme that signs the URL. A request that does
+	// not have it is not of the scheme.
+	Query string
+
+	Claim    string   // of a JWT; it may be missing where there is no body
+	Encoding Encoding // "hex" if empty
+}
+
 // A Signature says where the signatures stand and how they are written.
 type Signature struct {
 	Headers []string // names; each may hold signatures
@@ -56,16 +76,25 @@ type Signature struct {
 type Time struct {
 	Source
 	SigPrefix string     // or: of the item in the signature's header that is the time
+	Claim     string     // or: of a JWT
 	Format    TimeFormat // "unix" if empty
 	Tolerance time.Duration
 }
 
-func (t Time) isZero() bool { return t.Source.isZero() && t.SigPrefix == "" }
+func (t Time) isZero() bool { return t.Source.isZero() && t.SigPrefix == "" && t.Claim == "" }
 
 // A KeyForm says how a line of the secret becomes a key.
 type KeyForm struct {
 	Encoding    KeyEncoding // "utf8" if empty
 	StripPrefix string      // removed if it is there, before decoding
+
+	// NeedsPrefix says that a line without StripPrefix is no key. A public key
+	// must be known as one, or it would be a shared secret that everybody has.
+	NeedsPrefix bool
+
+	// AlsoText says that the text of a line is a key too: the sender's documents
+	// and its senders differ.
+	AlsoText bool
 }
 
 // An Encoding is how a signature's bytes are written.
@@ -75,7 +104,11 @@ type Encoding string
 const (
 	Hex       Encoding = "hex" // capitals too
 	Base64    Encoding = "base64"
-	Base64URL Encoding = "base64url" // without padding, as RFC 7515 has it
+	Base64URL Encoding = "base64url" // written without padding (RFC 7515 §2), read with or without
+
+	// JWT is a token (RFC 7519, in the compact form of RFC 7515) that is signed
+	// instead of the request, and has the body's hash among its claims.
+	JWT Encoding = "jwt"
 )
 
 // A KeyEncoding is how a key is written in its secret.
@@ -106,10 +139,18 @@ func (s Scheme) withDefaults() Scheme {
 	s.Signature.Encoding = cmp.Or(s.Signature.Encoding, Hex)
 	s.Time.Format = cmp.Or(s.Time.Format, Unix)
 	s.Key.Encoding = cmp.Or(s.Key.Encoding, KeyUTF8)
-	if s.Alg != Token {
+	s.BodyHash.Encoding = cmp.Or(s.BodyHash.Encoding, Hex)
+	if s.Alg != Token && !s.isJWT() {
 		s.Signed = cmp.Or(s.Signed, "{body}")
 	}
 	return s
+}
+
+func (s Scheme) isJWT() bool { return s.Signature.Encoding == JWT }
+
+// coversBody reports whether another body would need another signature.
+func (s Scheme) coversBody(t template) bool {
+	return t.has("body") || t.has("form") || s.BodyHash.Claim != "" || s.BodyHash.Query != "" && (t.has("url") || t.has("query"))
 }
 
 // Check says what is wrong with the scheme, by the names that its parts have
@@ -145,8 +186,33 @@ func (s Scheme) problems() setting.Problems {
 	switch {
 	case s.Alg == Token && s.Signed != "":
 		bad("signed", "a token signs nothing")
-	case s.Alg != Token && !s.BodyUnsigned && !t.has("body"):
+	case s.isJWT() && s.Signed != "":
+		bad("signed", "a JWT says itself what is signed")
+	case s.isJWT() && !s.BodyUnsigned && !s.coversBody(t):
+		bad("body_hash", "has no claim, so the body is not signed; if the sender does it so, set body_signed to false")
+	case s.Alg != Token && !s.BodyUnsigned && !s.coversBody(t):
 		bad("signed", "has no {body}, so the body is not signed; if the sender does it so, set body_signed to false")
+	}
+	if s.Signature.JSON != "" && t.has("body") {
+		bad("signed", "has {body}, in which the signature itself stands")
+	}
+	if s.isJWT() && jwtNames[s.Alg] == "" {
+		bad("sig.encoding", "a JWT can't be signed by %s", s.Alg)
+	}
+	if !s.isJWT() && (s.BodyHash.Claim != "" || s.Time.Claim != "") {
+		bad("sig.encoding", "claims need jwt")
+	}
+	if s.BodyHash.Claim != "" && s.BodyHash.Query != "" {
+		bad("body_hash", "want one of query and claim")
+	}
+	if s.BodyHash.Query != "" && !t.has("url") && !t.has("query") {
+		bad("body_hash.query", "is not covered by the signature, for signed has no {url}")
+	}
+	if s.BodyHash.Encoding == JWT {
+		bad("body_hash.encoding", "want one of %s, %s and %s", Hex, Base64, Base64URL)
+	}
+	if s.Items != "" && s.Signature.JSON == "" {
+		bad("items", "needs sig.json, the place of a signature in each")
 	}
 	if t.has("time") && s.Time.isZero() {
 		bad("signed", "has {time}, and there is no time.header, time.json or time.sig_prefix")
@@ -157,7 +223,7 @@ func (s Scheme) problems() setting.Problems {
 	if s.Time.SigPrefix != "" && (!s.Time.Source.isZero() || s.Signature.Split == "") {
 		bad("time.sig_prefix", "needs sig.split, and excludes time.header and time.json")
 	}
-	if !s.Time.isZero() && s.Alg != Token && !t.has("time") && (s.Time.JSON == "" || !t.has("body")) {
+	if !s.Time.isZero() && s.Alg != Token && !s.isJWT() && !t.has("time") && (s.Time.JSON == "" || !t.has("body")) {
 		bad("time", "is not covered by the signature, for signed has no {time}")
 	}
 	if s.Time.Tolerance < 0 {
@@ -185,6 +251,9 @@ func (s Scheme) headers() []string {
 			}
 		}
 	}
+	if t, err := parseTemplate(s.withDefaults().Signed); err == nil && t.has("form") {
+		names = append(names, "Content-Type")
+	}
 	for i, n := range names {
 		names[i] = http.CanonicalHeaderKey(n)
 	}
@@ -197,58 +266,9 @@ func (s Scheme) headers() []string {
 func (s Scheme) jsonPaths(t template) []string {
 	paths := []string{s.Signature.JSON, s.Time.JSON, s.ID.JSON}
 	for _, p := range t {
-		if p.kind == "json" {
+		if p.kind == "json" || p.kind == "json?" {
 			paths = append(paths, p.text)
 		}
 	}
 	return slices.DeleteFunc(paths, func(p string) bool { return p == "" })
-}
-
-// A template is what is signed: pieces of text and placeholders in their
-// order.
-type template []piece
-
-type piece struct {
-	kind string // "text", "body", "time", "id", "method", "url", "path", "query", "header", "json"
-	text string // of a text, header or json
-}
-
-func (t template) has(kind string) bool {
-	return slices.ContainsFunc(t, func(p piece) bool { return p.kind == kind })
-}
-
-// parseTemplate reads text with the placeholders {body}, {time}, {id},
-// {method}, {url}, {path}, {query}, {header:NAME} and {json:PATH}. What is put
-// in their place is never read again.
-func parseTemplate(s string) (template, error) {
-	var t template
-	for s != "" {
-		before, rest, found := strings.Cut(s, "{")
-		if before != "" {
-			t = append(t, piece{"text", before})
-		}
-		if !found {
-			break
-		}
-		name, after, closed := strings.Cut(rest, "}")
-		if !closed {
-			return nil, errors.New("has a { without a }")
-		}
-		kind, arg, hasArg := strings.Cut(name, ":")
-		switch kind {
-		case "body", "time", "id", "method", "url", "path", "query":
-			if hasArg {
-				return nil, fmt.Errorf("{%s} takes no argument", kind)
-			}
-		case "header", "json":
-			if arg == "" {
-				return nil, fmt.Errorf("{%s:…} needs a name", kind)
-			}
-		default:
-			return nil, fmt.Errorf("has no placeholder {%s}: want body, time, id, method, url, path, query, header:NAME or json:PATH", name)
-		}
-		t = append(t, piece{kind, arg})
-		s = after
-	}
-	return t, nil
 }

@@ -8,13 +8,28 @@ import (
 // Presets are the senders known by name.
 var Presets = map[string]Preset{
 	"adyen-header": {
-		Sender: "Adyen (Management, Configuration and Banking webhooks)",
-		Source: "[Verify HMAC signatures](https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures)",
-		Secret: "the webhook's HMAC key in hex, as the Customer Area made it",
+		Sender:    "Adyen (Management, Configuration and Banking webhooks)",
+		Source:    "[Verify HMAC signatures](https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures)",
+		Secret:    "the webhook's HMAC key in hex, as the Customer Area made it",
+		KeyLength: 64,
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"HmacSignature"}, Encoding: Base64},
 			Key:       KeyForm{Encoding: KeyHex},
+		}},
+	},
+	"adyen-payments": {
+		Sender:    "Adyen (payment webhooks)",
+		Source:    "[Verify HMAC signatures](https://docs.adyen.com/development-resources/webhooks/secure-webhooks/verify-hmac-signatures)",
+		Secret:    "the webhook's HMAC key in hex, as the Customer Area made it",
+		KeyLength: 64,
+		Schemes: []Scheme{{
+			Alg:          SHA256,
+			Items:        "notificationItems",
+			Signature:    Signature{JSON: "NotificationRequestItem.additionalData.hmacSignature", Encoding: Base64},
+			Signed:       adyenItem,
+			Key:          KeyForm{Encoding: KeyHex},
+			BodyUnsigned: true,
 		}},
 	},
 	"airtable": {
@@ -28,22 +43,25 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"asana": {
-		Sender: "Asana",
-		Source: "[Webhooks](https://developers.asana.com/docs/webhooks-guide)",
-		Secret: "the value of `X-Hook-Secret` in the request with which Asana set the webhook up",
+		Sender:    "Asana",
+		Source:    "[Webhooks](https://developers.asana.com/docs/webhooks-guide)",
+		Secret:    "the value of `X-Hook-Secret` in the request with which Asana set the webhook up",
+		Handshake: "asana",
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"X-Hook-Signature"}},
 		}},
 	},
 	"authorize-net": {
-		// The key is text, although it looks like hex.
-		Sender: "Authorize.Net",
-		Source: "[Webhooks](https://developer.authorize.net/api/reference/features/webhooks.html)",
-		Secret: "the signature key, from API Credentials & Keys, as it was shown",
+		// The documents speak of a key in hex; what is sent is signed with its text.
+		Sender:    "Authorize.Net",
+		Source:    "[Webhooks](https://developer.authorize.net/api/reference/features/webhooks.html)",
+		Secret:    "the signature key, from API Credentials & Keys, as it was shown",
+		KeyLength: 128,
 		Schemes: []Scheme{{
 			Alg:       SHA512,
 			Signature: Signature{Headers: []string{"X-ANET-Signature"}, Prefix: "sha512="},
+			Key:       KeyForm{Encoding: KeyHex, AlsoText: true},
 		}},
 	},
 	"bitbucket": {
@@ -160,9 +178,10 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"discord": {
-		Sender: "Discord (interactions and webhook events)",
-		Source: "[Interactions overview](https://discord.com/developers/docs/interactions/overview)",
-		Secret: "the application's public key in hex, under General Information",
+		Sender:    "Discord (interactions and webhook events)",
+		Source:    "[Interactions overview](https://discord.com/developers/docs/interactions/overview)",
+		Secret:    "the application's public key in hex, under General Information",
+		Handshake: "discord",
 		Schemes: []Scheme{{
 			Alg:       Ed25519,
 			Signature: Signature{Headers: []string{"X-Signature-Ed25519"}},
@@ -181,9 +200,10 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"docusign": {
-		Sender: "DocuSign Connect",
-		Source: "[HMAC security](https://developers.docusign.com/platform/webhooks/connect/hmac/)",
-		Secret: "the account's Connect keys as they were shown, a line each",
+		Sender:    "DocuSign Connect",
+		Source:    "[HMAC security](https://developers.docusign.com/platform/webhooks/connect/hmac/)",
+		Secret:    "the account's Connect keys as they were shown, a line each",
+		KeyLength: 44,
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: numbered("X-DocuSign-Signature-", 100), Encoding: Base64},
@@ -199,9 +219,10 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"dropbox": {
-		Sender: "Dropbox",
-		Source: "[Webhooks](https://www.dropbox.com/developers/reference/webhooks)",
-		Secret: "the app secret, from the App Console",
+		Sender:    "Dropbox",
+		Source:    "[Webhooks](https://www.dropbox.com/developers/reference/webhooks)",
+		Secret:    "the app secret, from the App Console",
+		Handshake: "dropbox",
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"X-Dropbox-Signature"}},
@@ -218,6 +239,13 @@ var Presets = map[string]Preset{
 			Time:      Time{SigPrefix: "t=", Tolerance: 30 * time.Minute},
 		}},
 	},
+	"event-grid": {
+		Sender:    "Azure Event Grid",
+		Source:    "[Custom delivery properties](https://learn.microsoft.com/en-us/azure/event-grid/delivery-properties)",
+		Secret:    "the value of a delivery property of the subscription: static, secret, and named `X-Event-Grid-Token`",
+		Handshake: "eventgrid",
+		Schemes:   []Scheme{{Alg: Token, Signature: Signature{Headers: []string{"X-Event-Grid-Token"}}}},
+	},
 	"front": {
 		Sender: "Front",
 		Source: "[Application webhooks](https://dev.frontapp.com/docs/application-webhooks)",
@@ -227,6 +255,16 @@ var Presets = map[string]Preset{
 			Signature: Signature{Headers: []string{"X-Front-Signature"}, Encoding: Base64},
 			Signed:    "{time}:{body}",
 			Time:      Time{Source: Source{Header: "X-Front-Request-Timestamp"}, Format: UnixMS, Tolerance: 5 * time.Minute},
+		}},
+	},
+	"fusionauth": {
+		Sender: "FusionAuth",
+		Source: "[Signing webhooks](https://fusionauth.io/docs/extend/events-and-webhooks/signing)",
+		Secret: "the HMAC key, of the algorithm HS256, that the webhook signs with",
+		Schemes: []Scheme{{
+			Alg:       SHA256,
+			Signature: Signature{Headers: []string{"X-FusionAuth-Signature-JWT"}, Encoding: JWT},
+			BodyHash:  BodyHash{Claim: "request_body_sha256", Encoding: Base64},
 		}},
 	},
 	"gitea": {
@@ -314,21 +352,24 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"hubspot": {
-		Sender: "HubSpot",
-		Source: "[Validating requests](https://developers.hubspot.com/docs/api/webhooks/validating-requests)",
-		Secret: "the app's client secret, under Auth",
+		Sender:    "HubSpot",
+		Source:    "[Validating requests](https://developers.hubspot.com/docs/api/webhooks/validating-requests)",
+		Secret:    "the app's client secret, under Auth",
+		KeyLength: 36,
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"X-HubSpot-Signature-v3"}, Encoding: Base64},
-			Signed:    "{method}{url}{body}{time}",
+			Signed:    "{method}{url_decoded}{body}{time}",
 			Time:      Time{Source: Source{Header: "X-HubSpot-Request-Timestamp"}, Format: UnixMS, Tolerance: 5 * time.Minute},
 		}},
 	},
 	"intercom": {
-		Sender:  "Intercom",
-		Source:  "[Setting up webhooks](https://developers.intercom.com/docs/webhooks/setting-up-webhooks)",
-		Secret:  "the app's client secret, under Basic information",
-		Schemes: []Scheme{hub(SHA1, "sha1=")},
+		Sender:    "Intercom",
+		Source:    "[Setting up webhooks](https://developers.intercom.com/docs/webhooks/setting-up-webhooks)",
+		Secret:    "the app's client secret, under Basic information",
+		Handshake: "head",
+		KeyLength: 36,
+		Schemes:   []Scheme{hub(SHA1, "sha1=")},
 	},
 	"jira": {
 		Sender:  "Jira",
@@ -379,9 +420,10 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"line": {
-		Sender: "LINE",
-		Source: "[Verify webhook signature](https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature/)",
-		Secret: "the channel secret, under Basic settings",
+		Sender:    "LINE",
+		Source:    "[Verify webhook signature](https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature/)",
+		Secret:    "the channel secret, under Basic settings",
+		KeyLength: 32,
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"X-Line-Signature"}, Encoding: Base64},
@@ -409,9 +451,10 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"mailgun": {
-		Sender: "Mailgun",
-		Source: "[Securing webhooks](https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks)",
-		Secret: "the account's HTTP webhook signing key",
+		Sender:    "Mailgun",
+		Source:    "[Securing webhooks](https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks)",
+		Secret:    "the account's HTTP webhook signing key",
+		KeyLength: 32,
 		Schemes: []Scheme{{
 			Alg:          SHA256,
 			Signature:    Signature{JSON: "signature.signature"},
@@ -421,11 +464,27 @@ var Presets = map[string]Preset{
 			BodyUnsigned: true,
 		}},
 	},
+	"mandrill": {
+		Sender:    "Mailchimp Transactional (Mandrill)",
+		Source:    "[Authenticate webhook requests](https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/)",
+		Secret:    "the webhook's key, from the page of webhooks",
+		Handshake: "head",
+		Schemes:   []Scheme{urlAndForm("X-Mandrill-Signature")},
+	},
 	"meta": {
-		Sender:  "Meta (WhatsApp, Messenger, Instagram, Pages)",
-		Source:  "[Webhooks](https://developers.facebook.com/docs/graph-api/webhooks/getting-started)",
-		Secret:  "the app secret, under App settings, Basic",
-		Schemes: []Scheme{Default},
+		Sender:    "Meta (WhatsApp, Messenger, Instagram, Pages)",
+		Source:    "[Webhooks](https://developers.facebook.com/docs/graph-api/webhooks/getting-started)",
+		Secret:    "the app secret, under App settings, Basic",
+		Handshake: "meta",
+		KeyLength: 32,
+		Schemes:   []Scheme{Default},
+	},
+	"ms-graph": {
+		Sender:    "Microsoft Graph",
+		Source:    "[Receive change notifications through webhooks](https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks)",
+		Secret:    "the `clientState` that the subscription was made with",
+		Handshake: "graph",
+		Schemes:   []Scheme{{Alg: Token, Items: "value", Signature: Signature{JSON: "clientState"}}},
 	},
 	"ms-teams-outgoing": {
 		Sender: "Microsoft Teams (outgoing webhooks)",
@@ -443,6 +502,16 @@ var Presets = map[string]Preset{
 		Secret:  "the webhook's signing secret, under Settings, Webhooks",
 		Schemes: []Scheme{timed("Mux-Signature", "t=", "v1=")},
 	},
+	"netlify": {
+		Sender: "Netlify",
+		Source: "[Deploy notifications](https://docs.netlify.com/site-deploys/notifications/)",
+		Secret: "the JWS secret token of the notification as it was typed",
+		Schemes: []Scheme{{
+			Alg:       SHA256,
+			Signature: Signature{Headers: []string{"X-Webhook-Signature"}, Encoding: JWT},
+			BodyHash:  BodyHash{Claim: "sha256"},
+		}},
+	},
 	"notion": {
 		Sender: "Notion",
 		Source: "[Webhooks](https://developers.notion.com/reference/webhooks)",
@@ -451,6 +520,23 @@ var Presets = map[string]Preset{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"X-Notion-Signature"}, Prefix: "sha256="},
 		}},
+	},
+	"nylas": {
+		Sender:    "Nylas",
+		Source:    "[Using webhooks](https://developer.nylas.com/docs/v3/notifications/)",
+		Secret:    "the webhook's secret, from the answer that created it",
+		Handshake: "dropbox",
+		Schemes: []Scheme{{
+			Alg:       SHA256,
+			Signature: Signature{Headers: []string{"X-Nylas-Signature"}},
+		}},
+	},
+	"okta": {
+		Sender:    "Okta",
+		Source:    "[Event hooks](https://developer.okta.com/docs/concepts/event-hooks/)",
+		Secret:    "the authentication secret of the hook; its authentication field must be `Authorization`",
+		Handshake: "okta",
+		Schemes:   []Scheme{{Alg: Token, Signature: Signature{Headers: []string{"Authorization"}}}},
 	},
 	"paddle": {
 		Sender: "Paddle Billing",
@@ -555,9 +641,10 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"shopify": {
-		Sender: "Shopify",
-		Source: "[Webhooks](https://shopify.dev/docs/apps/build/webhooks)",
-		Secret: "the app's client secret; while it is rotated the old one too",
+		Sender:    "Shopify",
+		Source:    "[Webhooks](https://shopify.dev/docs/apps/build/webhooks)",
+		Secret:    "the app's client secret; while it is rotated the old one too",
+		KeyLength: 32,
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"X-Shopify-Hmac-Sha256"}, Encoding: Base64},
@@ -582,9 +669,11 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"slack": {
-		Sender: "Slack",
-		Source: "[Verifying requests from Slack](https://docs.slack.dev/authentication/verifying-requests-from-slack)",
-		Secret: "the app's signing secret, under Basic Information",
+		Sender:    "Slack",
+		Source:    "[Verifying requests from Slack](https://docs.slack.dev/authentication/verifying-requests-from-slack)",
+		Secret:    "the app's signing secret, under Basic Information",
+		Handshake: "slack",
+		KeyLength: 32,
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"X-Slack-Signature"}, Prefix: "v0="},
@@ -632,27 +721,30 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"standard-webhooks": {
-		Sender: "any sender of Standard Webhooks",
-		Source: "[Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)",
-		Secret: "the endpoint's signing secret with its `whsec_`, or the sender's public key with its `whpk_`",
+		Sender:    "any sender of Standard Webhooks",
+		Source:    "[Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)",
+		Secret:    "the endpoint's signing secret with its `whsec_`, or the sender's public key with its `whpk_`",
+		KeyLength: 32,
 		Schemes: []Scheme{
 			standardWebhooks("webhook"),
 			asymmetricStandardWebhooks("webhook"),
 		},
 	},
 	"stripe": {
-		Sender:  "Stripe",
-		Source:  "[Resolve webhook signature verification errors](https://docs.stripe.com/webhooks/signature)",
-		Secret:  "the endpoint's signing secret, with its `whsec_`",
-		Schemes: []Scheme{timed("Stripe-Signature", "t=", "v1=")},
+		Sender:    "Stripe",
+		Source:    "[Resolve webhook signature verification errors](https://docs.stripe.com/webhooks/signature)",
+		Secret:    "the endpoint's signing secret, with its `whsec_`",
+		KeyLength: 38,
+		Schemes:   []Scheme{timed("Stripe-Signature", "t=", "v1=")},
 		Example: Example{
 			Body: `{"id":"evt_1NG8Du2eZvKYlo2CUI79vXWy","object":"event","type":"payment_intent.succeeded","data":{"object":{"id":"pi_3NG8Du2eZvKYlo2C0bZ6b2jX","amount":2000,"currency":"eur"}}}`,
 		},
 	},
 	"svix": {
-		Sender: "Svix, and those who send with it",
-		Source: "[Verifying webhooks manually](https://docs.svix.com/receiving/verifying-payloads/how-manual)",
-		Secret: "the endpoint's signing secret with its `whsec_`, or the public key with its `whpk_`",
+		Sender:    "Svix, and those who send with it",
+		Source:    "[Verifying webhooks manually](https://docs.svix.com/receiving/verifying-payloads/how-manual)",
+		Secret:    "the endpoint's signing secret with its `whsec_`, or the public key with its `whpk_`",
+		KeyLength: 38,
 		Schemes: []Scheme{
 			standardWebhooks("svix"),
 			standardWebhooks("webhook"),
@@ -696,19 +788,36 @@ var Presets = map[string]Preset{
 		Schemes: []Scheme{timed("TikTok-Signature", "t=", "s=")},
 	},
 	"trello": {
-		Sender: "Trello",
-		Source: "[Webhooks](https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/)",
-		Secret: "the secret beside the API key of the Power-Up",
+		Sender:    "Trello",
+		Source:    "[Webhooks](https://developer.atlassian.com/cloud/trello/guides/rest-api/webhooks/)",
+		Secret:    "the secret beside the API key of the Power-Up",
+		Handshake: "head",
 		Schemes: []Scheme{{
 			Alg:       SHA1,
 			Signature: Signature{Headers: []string{"X-Trello-Webhook"}, Encoding: Base64},
 			Signed:    "{body}{url}",
 		}},
 	},
+	"twilio": {
+		Sender:    "Twilio",
+		Source:    "[Webhooks security](https://www.twilio.com/docs/usage/webhooks/webhooks-security)",
+		Secret:    "the account's auth token; while it is changed, the secondary one on a second line",
+		KeyLength: 32,
+		Schemes: []Scheme{
+			{
+				Alg:       SHA1,
+				Signature: Signature{Headers: []string{"X-Twilio-Signature"}, Encoding: Base64},
+				Signed:    "{url}",
+				BodyHash:  BodyHash{Query: "bodySHA256"},
+			},
+			urlAndForm("X-Twilio-Signature"),
+		},
+	},
 	"twitch": {
-		Sender: "Twitch EventSub",
-		Source: "[Handling webhook events](https://dev.twitch.tv/docs/eventsub/handling-webhook-events/)",
-		Secret: "the `secret` that was given when the subscription was created",
+		Sender:    "Twitch EventSub",
+		Source:    "[Handling webhook events](https://dev.twitch.tv/docs/eventsub/handling-webhook-events/)",
+		Secret:    "the `secret` that was given when the subscription was created",
+		Handshake: "twitch",
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"Twitch-Eventsub-Message-Signature"}, Prefix: "sha256="},
@@ -752,10 +861,22 @@ var Presets = map[string]Preset{
 			Signature: Signature{Headers: []string{"X-Viber-Content-Signature"}},
 		}},
 	},
+	"vonage": {
+		Sender: "Vonage",
+		Source: "[Decoding signed webhooks](https://developer.vonage.com/en/getting-started/concepts/webhooks)",
+		Secret: "the account's signature secret, of the algorithm SHA-256 HMAC",
+		Schemes: []Scheme{{
+			Alg:       SHA256,
+			Signature: Signature{Headers: []string{"Authorization"}, Prefix: "Bearer ", Encoding: JWT},
+			BodyHash:  BodyHash{Claim: "payload_hash"},
+			Time:      Time{Claim: "iat", Tolerance: 5 * time.Minute},
+		}},
+	},
 	"websub": {
-		Sender: "any WebSub hub",
-		Source: "[WebSub, authenticated content distribution](https://www.w3.org/TR/websub/#authenticated-content-distribution)",
-		Secret: "the `hub.secret` that was given when subscribing",
+		Sender:    "any WebSub hub",
+		Source:    "[WebSub, authenticated content distribution](https://www.w3.org/TR/websub/#authenticated-content-distribution)",
+		Secret:    "the `hub.secret` that was given when subscribing",
+		Handshake: "websub",
 		Schemes: []Scheme{
 			hub(SHA512, "sha512="),
 			hub(SHA384, "sha384="),
@@ -794,9 +915,11 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"x-twitter": {
-		Sender: "X",
-		Source: "[Webhooks](https://docs.x.com/x-api/webhooks/introduction)",
-		Secret: "the app's consumer secret (API key secret)",
+		Sender:    "X",
+		Source:    "[Webhooks](https://docs.x.com/x-api/webhooks/introduction)",
+		Secret:    "the app's consumer secret (API key secret)",
+		Handshake: "x-crc",
+		KeyLength: 50,
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"x-twitter-webhooks-signature"}, Prefix: "sha256=", Encoding: Base64},
@@ -812,10 +935,11 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"youtube": {
-		Sender:  "YouTube push notifications",
-		Source:  "[Subscribe to push notifications](https://developers.google.com/youtube/v3/guides/push_notifications)",
-		Secret:  "the `hub.secret` that was given when subscribing",
-		Schemes: []Scheme{hub(SHA1, "sha1=")},
+		Sender:    "YouTube push notifications",
+		Source:    "[Subscribe to push notifications](https://developers.google.com/youtube/v3/guides/push_notifications)",
+		Secret:    "the `hub.secret` that was given when subscribing",
+		Handshake: "websub",
+		Schemes:   []Scheme{hub(SHA1, "sha1=")},
 	},
 	"zendesk": {
 		Sender: "Zendesk",
@@ -829,9 +953,10 @@ var Presets = map[string]Preset{
 		}},
 	},
 	"zoom": {
-		Sender: "Zoom",
-		Source: "[Webhooks](https://developers.zoom.us/docs/api/webhooks/)",
-		Secret: "the app's secret token, under Features, Access",
+		Sender:    "Zoom",
+		Source:    "[Webhooks](https://developers.zoom.us/docs/api/webhooks/)",
+		Secret:    "the app's secret token, under Features, Access",
+		Handshake: "zoom",
 		Schemes: []Scheme{{
 			Alg:       SHA256,
 			Signature: Signature{Headers: []string{"x-zm-signature"}, Prefix: "v0="},
@@ -860,7 +985,7 @@ func asymmetricStandardWebhooks(prefix string) Scheme {
 	s := standardWebhooks(prefix)
 	s.Alg = Ed25519
 	s.Signature.Prefix = "v1a,"
-	s.Key.StripPrefix = "whpk_"
+	s.Key.StripPrefix, s.Key.NeedsPrefix = "whpk_", true
 	return s
 }
 
@@ -888,3 +1013,15 @@ func numbered(prefix string, n int) []string {
 	}
 	return names
 }
+
+// urlAndForm is how Twilio signs the URL that it calls and the form that it
+// sends there.
+func urlAndForm(header string) Scheme {
+	return Scheme{Alg: SHA1, Signature: Signature{Headers: []string{header}, Encoding: Base64}, Signed: "{url}{form}"}
+}
+
+// adyenItem is what is signed of each item; what is not there is empty.
+const adyenItem = "{json?:NotificationRequestItem.pspReference}:{json?:NotificationRequestItem.originalReference}:" +
+	"{json?:NotificationRequestItem.merchantAccountCode}:{json?:NotificationRequestItem.merchantReference}:" +
+	"{json?:NotificationRequestItem.amount.value}:{json?:NotificationRequestItem.amount.currency}:" +
+	"{json?:NotificationRequestItem.eventCode}:{json?:NotificationRequestItem.success}"

@@ -2,75 +2,348 @@ package hmac
 
 import (
 	"bytes"
+	"cmp"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/secret"
 )
 
-// Sign sets the headers that a sender of the scheme would send with r and
-// body, with the first key of the secret. It is for schemes with a shared key
-// whose signature stands in a header. publicURL is as for [New].
-func (s Scheme) Sign(r *http.Request, body []byte, file secret.Value, publicURL string, now time.Time) error {
+// SignOptions say how [Sign] signs.
+type SignOptions struct {
+	PublicURL string    // as in [Options]
+	At        time.Time // when the request is signed
+}
+
+// Sign makes of r and body what a sender would send, by the first of the
+// schemes that suits them, with the first key of a secret file. For a scheme
+// with a key pair that is the private key: in PEM (PKCS #8, SEC 1 or PKCS #1)
+// or, of Ed25519, the seed written as the scheme's public key. It sets headers
+// and query of r and returns the body, which is another than the given if time
+// or signature stand in it.
+func Sign(schemes []Scheme, r *http.Request, body []byte, file secret.Value, o SignOptions) ([]byte, error) {
+	var failed error
+	for _, s := range schemes {
+		signed := r.Clone(r.Context())
+		b, err := s.sign(signed, body, file, o)
+		if err == nil {
+			r.Header, r.URL = signed.Header, signed.URL
+			return b, nil
+		}
+		failed = cmpErr(failed, err)
+	}
+	return nil, cmpErr(failed, errors.New("there is no scheme"))
+}
+
+// errOtherScheme is why a request is signed by another scheme of its sender.
+var errOtherScheme = errors.New("the sender signs such a request in another way")
+
+func (s Scheme) sign(r *http.Request, body []byte, file secret.Value, o SignOptions) ([]byte, error) {
 	if err := s.Check(); err != nil {
-		return err
+		return nil, err
 	}
 	s = s.withDefaults()
-	if s.Alg.isAsymmetric() || len(s.Signature.Headers) == 0 || s.Time.JSON != "" || s.ID.JSON != "" {
-		return errors.New("such a scheme can't be signed for: it has a private key, or its signature is part of the body")
-	}
-	lines := linesOf(file, s.Key.Encoding)
-	if len(lines) == 0 {
-		return errors.New("the secret has no key")
-	}
-	key, err := s.Key.key(lines[0].text)
+	sign, err := s.signer(file)
 	if err != nil {
-		return err
-	}
-
-	if s.ID.Header != "" {
-		r.Header.Set(s.ID.Header, "msg_"+rand.Text())
-	}
-	at := s.Time.format(now)
-	if s.Time.Header != "" {
-		r.Header.Set(s.Time.Header, at)
+		return nil, err
 	}
 	for name, value := range s.Require {
 		r.Header.Set(name, value)
 	}
-	signature := string(key)
-	if s.Alg != Token {
-		k, _ := newKeyed(s) // Check has parsed it
-		seen := r.Clone(r.Context())
+	if s.ID.Header != "" && r.Header.Get(s.ID.Header) == "" {
+		r.Header.Set(s.ID.Header, "msg_"+rand.Text())
+	}
+	at := s.Time.format(o.At)
+	if s.Time.Header != "" {
+		r.Header.Set(s.Time.Header, at)
+	}
+	k, err := newKeyed(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range k.message {
+		if p.kind == "header" && r.Header.Get(p.text) == "" { // a nonce
+			r.Header.Set(p.text, rand.Text())
+		}
+	}
+	if body, err = s.fill(body, at); err != nil {
+		return nil, err
+	}
+	if s.BodyHash.Query != "" {
+		if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); len(body) == 0 || t == formType {
+			return nil, errOtherScheme
+		}
+		r.URL = withParameter(r.URL, s.BodyHash.Query, s.BodyHash.of(body))
+	}
+	if s.isJWT() {
+		return body, s.place(r, at, s.token(sign, body, o.At))
+	}
+	signature := func(element []byte) (string, error) {
+		seen := r.Clone(context.Background())
 		seen.Body, seen.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		asked := auth.NewRequest(seen, auth.NewBuffers(int64(len(body)), int64(len(body))+1))
-		pieces, err := k.pieces(k.document(asked), at, publicURL)
+		pieces, err := k.pieces(&document{request: asked, element: element, paths: k.paths}, at, o.PublicURL)
+		if err != nil {
+			return "", err
+		}
+		return s.Signature.Prefix + sign(pieces), nil
+	}
+	if s.Signature.JSON == "" {
+		text, err := signature(nil)
+		if err != nil {
+			return nil, err
+		}
+		return body, s.place(r, at, func() string { return text })
+	}
+	return s.eachElement(body, func(element any, raw []byte) error {
+		text, err := signature(raw)
 		if err != nil {
 			return err
 		}
-		v, _ := algorithms[s.Alg](key)
-		signature = s.Signature.encode(v.(mac).sum(pieces)) //nolint:forcetypeassert // the other kinds were turned away above
+		return setJSON(element, s.Signature.JSON, text)
+	})
+}
+
+// place puts a signature where it stands in a request.
+func (s Scheme) place(r *http.Request, at string, signature func() string) error {
+	value := signature()
+	if !strings.HasPrefix(value, s.Signature.Prefix) {
+		value = s.Signature.Prefix + value
 	}
-	value := s.Signature.Prefix + signature
 	if s.Time.SigPrefix != "" {
 		value = s.Time.SigPrefix + at + s.Signature.Split + value
 	}
-	r.Header.Set(s.Signature.Headers[0], value)
+	switch {
+	case len(s.Signature.Headers) > 0:
+		r.Header.Set(s.Signature.Headers[0], value)
+	case s.Signature.Query != "":
+		r.URL = withParameter(r.URL, s.Signature.Query, value)
+	}
 	return nil
 }
 
-func (s Signature) encode(b []byte) string {
-	switch s.Encoding {
+func withParameter(u *url.URL, name, value string) *url.URL {
+	c := *u
+	c.RawQuery = strings.TrimPrefix(c.RawQuery+"&"+url.QueryEscape(name)+"="+url.QueryEscape(value), "&")
+	return &c
+}
+
+// token makes the text of a JWT.
+func (s Scheme) token(sign func([][]byte) string, body []byte, at time.Time) func() string {
+	claims := map[string]any{}
+	if s.Time.Claim != "" {
+		claims[s.Time.Claim] = at.Unix()
+	}
+	if s.BodyHash.Claim != "" {
+		claims[s.BodyHash.Claim] = s.BodyHash.of(body)
+	}
+	part := func(v any) string {
+		b, _ := json.Marshal(v) // texts and numbers only
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	signed := part(map[string]string{"alg": jwtNames[s.Alg], "typ": "JWT"}) + "." + part(claims)
+	return func() string { return signed + "." + sign([][]byte{[]byte(signed)}) }
+}
+
+func (h BodyHash) of(body []byte) string {
+	sum := sha256.Sum256(body)
+	return h.Encoding.encode(sum[:])
+}
+
+// fill puts time and id into a body in which they stand.
+func (s Scheme) fill(body []byte, at string) ([]byte, error) {
+	values := map[string]any{}
+	if s.Time.JSON != "" {
+		values[s.Time.JSON] = json.Number(at)
+		if s.Time.Format != Unix && s.Time.Format != UnixMS {
+			values[s.Time.JSON] = at
+		}
+	}
+	if s.ID.JSON != "" {
+		values[s.ID.JSON] = rand.Text()
+	}
+	if len(values) == 0 {
+		return body, nil
+	}
+	return s.eachElement(body, func(element any, _ []byte) error {
+		for path, v := range values {
+			if err := setJSON(element, path, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// eachElement changes the elements of a JSON body that are signed, or the whole
+// of it. change gets each of them, and as it is written.
+func (s Scheme) eachElement(body []byte, change func(element any, raw []byte) error) ([]byte, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var document any
+	if err := d.Decode(&document); err != nil {
+		return nil, fmt.Errorf("the body must be JSON, for part of what is signed stands in it: %w", err)
+	}
+	elements := []any{document}
+	if s.Items != "" {
+		v := document
+		for name := range strings.SplitSeq(s.Items, ".") {
+			object, _ := v.(map[string]any)
+			v = object[name]
+		}
+		elements, _ = v.([]any)
+		if len(elements) == 0 {
+			return nil, fmt.Errorf("the body has no %s to sign", s.Items)
+		}
+	}
+	for _, e := range elements {
+		raw, err := writeJSON(e)
+		if err != nil {
+			return nil, err
+		}
+		if err := change(e, raw); err != nil {
+			return nil, err
+		}
+	}
+	return writeJSON(document)
+}
+
+func writeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// setJSON sets the value at a path, making the objects on the way.
+func setJSON(document any, path string, value any) error {
+	names := strings.Split(path, ".")
+	for i, name := range names {
+		object, ok := document.(map[string]any)
+		if !ok {
+			return fmt.Errorf("the body has no object at %s", strings.Join(names[:i], "."))
+		}
+		if i == len(names)-1 {
+			object[name] = value
+			return nil
+		}
+		if object[name] == nil {
+			object[name] = map[string]any{}
+		}
+		document = object[name]
+	}
+	return nil
+}
+
+// signer returns what makes the text of a signature with the first key of a
+// secret file.
+func (s Scheme) signer(file secret.Value) (func(message [][]byte) string, error) {
+	if s.Alg.isAsymmetric() {
+		sign, err := s.privateKey(file)
+		if err != nil {
+			return nil, err
+		}
+		return func(message [][]byte) string { return s.Signature.Encoding.encode(sign(bytes.Join(message, nil))) }, nil
+	}
+	lines := linesOf(file, s.Key.Encoding)
+	if len(lines) == 0 {
+		return nil, errors.New("the secret has no key")
+	}
+	key, err := s.Key.key(lines[0].text)
+	if err != nil {
+		return nil, fmt.Errorf("line %d of the secret: %w", lines[0].number, err)
+	}
+	if s.Alg == Token {
+		return func([][]byte) string { return string(key) }, nil
+	}
+	v, err := algorithms[s.Alg](key)
+	if err != nil {
+		return nil, err
+	}
+	m, _ := v.(mac)
+	return func(message [][]byte) string { return s.Signature.Encoding.encode(m.sum(message)) }, nil
+}
+
+// privateKey reads a private key.
+func (s Scheme) privateKey(file secret.Value) (func(message []byte) []byte, error) {
+	key := parsePrivateKey(file.Reveal())
+	if key == nil && s.Alg == Ed25519 {
+		for _, l := range file.Lines() {
+			if seed, err := s.Key.key(l.Reveal()); err == nil && len(seed) == ed25519.SeedSize {
+				key = ed25519.NewKeyFromSeed(seed)
+			}
+			break
+		}
+	}
+	switch k := key.(type) {
+	case ed25519.PrivateKey:
+		if s.Alg == Ed25519 {
+			return func(message []byte) []byte { return ed25519.Sign(k, message) }, nil
+		}
+	case *ecdsa.PrivateKey:
+		if s.Alg == ECDSA {
+			return func(message []byte) []byte {
+				sum := sha256.Sum256(message)
+				signature, _ := ecdsa.SignASN1(rand.Reader, k, sum[:]) // fails for other curves only, and then verifies nowhere
+				return signature
+			}, nil
+		}
+	case *rsa.PrivateKey:
+		if s.Alg == RSA {
+			return func(message []byte) []byte {
+				sum := sha256.Sum256(message)
+				signature, _ := rsa.SignPKCS1v15(nil, k, crypto.SHA256, sum[:]) // likewise, for keys that are too short
+				return signature
+			}, nil
+		}
+	}
+	return nil, fmt.Errorf("the sender has a key pair: want its private key for %s in PEM", s.Alg)
+}
+
+func parsePrivateKey(text []byte) any {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil
+	}
+	if k, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+		return k
+	}
+	if k, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+		return k
+	}
+	if k, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return k
+	}
+	return nil
+}
+
+// encode writes bytes as decode reads them; of a JWT, as its parts are.
+func (e Encoding) encode(b []byte) string {
+	switch e {
 	case Base64:
 		return base64.StdEncoding.EncodeToString(b)
-	case Base64URL:
+	case Base64URL, JWT:
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	return hex.EncodeToString(b)
@@ -78,7 +351,7 @@ func (s Signature) encode(b []byte) string {
 
 // format writes a time as parse reads it.
 func (t Time) format(at time.Time) string {
-	switch t.Format {
+	switch cmp.Or(t.Format, Unix) {
 	case UnixMS:
 		return strconv.FormatInt(at.UnixMilli(), 10)
 	case RFC3339:

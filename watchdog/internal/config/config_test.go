@@ -680,7 +680,7 @@ func TestAuthProblems(t *testing.T) {
 			"values",
 			map[string]string{"auth": "bearer,hmac", "auth_bearer_header": "X Key", "auth_hmac_sig_encoding": "octal", "auth_hmac_body_signed": "no"},
 			"auth_bearer_header=\"X Key\": want a header name, such as X-Api-Key\n" +
-				"auth_hmac_sig_encoding=\"octal\": want one of hex, base64, base64url\n" +
+				"auth_hmac_sig_encoding=\"octal\": want one of hex, base64, base64url, jwt\n" +
 				"auth_hmac_body_signed=\"no\": want true or false",
 		},
 		{
