@@ -13,7 +13,9 @@ type Handshake struct {
 	Body     string
 }
 
-func (h *Handshake) Error() string { return "a handshake of kind " + h.Kind + ", which is not for the function" }
+func (h *Handshake) Error() string {
+	return "a handshake of kind " + h.Kind + ", which is not for the function"
+}
 
 // answer writes the answer of a handshake.
 func (h *Handshake) answer(w http.ResponseWriter) {

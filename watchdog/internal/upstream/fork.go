@@ -122,9 +122,6 @@ func (f *fork) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &forkAnswer{ResponseWriter: w, control: http.NewResponseController(w), start: time.Now(), contentType: f.typeOf(r)}
 	if f.Serializing {
 		a.buffer = &bytes.Buffer{}
-	} else {
-		// The answer begins while the body still comes.
-		_ = a.control.EnableFullDuplex()
 	}
 	f.debug(r, "in", r.Header)
 	err := f.answer(r, a)
@@ -166,7 +163,8 @@ const lateBody = 50 * time.Millisecond
 // answer gives a request to a process of its own and passes on what that
 // writes. It returns when nothing of it is left to wait for.
 func (f *fork) answer(r *http.Request, a *forkAnswer) error {
-	body := &callersBody{ReadCloser: r.Body}
+	body := newCallersBody(r)
+	a.body = body
 	stdin, err := f.input(r, body)
 	if err != nil {
 		return err
@@ -338,6 +336,7 @@ type forkAnswer struct {
 	start       time.Time
 	contentType string
 	buffer      *bytes.Buffer // nil to pass it on as it comes
+	body        *callersBody
 	begun       bool
 	err         error // of writing to the caller
 }
@@ -345,6 +344,9 @@ type forkAnswer struct {
 func (a *forkAnswer) Write(p []byte) (int, error) {
 	if a.buffer != nil {
 		return a.buffer.Write(p)
+	}
+	if !a.begun {
+		a.body.overtaken(a.ResponseWriter)
 	}
 	a.begin()
 	n, err := a.ResponseWriter.Write(p)

@@ -213,15 +213,11 @@ func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.Report.refuse(w, r, auth.TwoReadings)
 		return
 	}
-	x := &exchange{start: time.Now(), answer: w.Header(), ours: maps.Clone(w.Header())}
+	x := &exchange{start: time.Now(), writer: w, answer: w.Header(), ours: maps.Clone(w.Header())}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	if r.Body != nil && r.Body != http.NoBody {
-		x.body = &callersBody{ReadCloser: r.Body}
+		x.body = newCallersBody(r)
 		r.Body = x.body
-		// The answer may begin while the body still comes. Otherwise the server
-		// would also close the body as it writes the answer's head, under the
-		// transport that looks for the body's end, and the answer be cut off.
-		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	u.proxy.ServeHTTP(w, r)
 }
@@ -241,6 +237,7 @@ func climbs(path string) bool {
 // An exchange is what has to be known of a request when its answer comes.
 type exchange struct {
 	start  time.Time
+	writer http.ResponseWriter
 	answer http.Header  // of the answer
 	ours   http.Header  // what earlier stages have put there
 	body   *callersBody // nil if there is none
@@ -334,6 +331,7 @@ func (u *overHTTP) answered(res *http.Response) error {
 	if res.Header["Content-Type"] == nil {
 		x.answer["Content-Type"] = nil // or our server would guess one
 	}
+	x.body.overtaken(x.writer)
 	setDuration(res.Header, x.start)
 	return nil
 }

@@ -55,16 +55,48 @@ func setDuration(h http.Header, start time.Time) {
 	h.Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 6, 64))
 }
 
-// A callersBody notices when it was the caller's end that broke.
+// A callersBody notices when the caller's body has ended, and when it was the
+// caller's end that broke.
 type callersBody struct {
 	io.ReadCloser
-	broken atomic.Bool
+	left          int64 // bytes, -1 if that is not known
+	ended, broken atomic.Bool
 }
 
+func newCallersBody(r *http.Request) *callersBody {
+	b := &callersBody{ReadCloser: r.Body, left: r.ContentLength}
+	b.ended.Store(r.Body == nil || r.ContentLength == 0)
+	return b
+}
+
+// Read ends with the last byte that was announced. A further look for the end
+// could come when the server has closed the body, and find an error there.
 func (b *callersBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if b.left > 0 {
+		b.left -= int64(n)
+		if b.left == 0 && err == nil {
+			err = io.EOF
+		}
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		b.ended.Store(true)
+	case err != nil:
 		b.broken.Store(true)
 	}
 	return n, err
+}
+
+// overtaken prepares for an answer that begins, if it does so before the
+// caller's body has ended. The server would otherwise read the rest first; and
+// as it would then take what is left of the body for the next request, there is
+// none on this connection.
+func (b *callersBody) overtaken(w http.ResponseWriter) {
+	if b != nil && !b.ended.Load() && http.NewResponseController(w).EnableFullDuplex() == nil {
+		w.Header().Set("Connection", "close")
+	}
 }

@@ -3,6 +3,7 @@ package upstreamtest
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -215,6 +216,31 @@ func testAnswerAmidBody(t *testing.T, c Case) {
 				t.Errorf("the rest: got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// testAnswerWithoutBody wants that the rest of a body for which the function did
+// not wait is not taken for the next request.
+func testAnswerWithoutBody(t *testing.T, c Case) {
+	const next = "GET /next HTTP/1.1\r\nHost: shop.example\r\n\r\n"
+	called := make(chan string, 2)
+	s := c.open(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		write(w, "hello")
+		flush(w)
+		called <- r.URL.Path
+	})
+	conn := s.dial(t)
+	conn.write(t, fmt.Sprintf("POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: %d\r\n\r\n", len(next)))
+	<-called
+	if got := conn.head(t); got.StatusCode != http.StatusOK {
+		t.Fatalf("got %s, want 200", got.Status)
+	}
+	_, _ = io.WriteString(conn, next) // the connection may have ended
+	_ = conn.Conn.(*net.TCPConn).CloseWrite()
+	rest, _ := io.ReadAll(conn.r)
+	if strings.Contains(string(rest), "HTTP/1.1") || len(called) > 0 {
+		t.Errorf("got %q, and the function %d calls more: want one answer", rest, len(called))
 	}
 }
 

@@ -55,6 +55,7 @@ func Test(t *testing.T, c Case) {
 		{"answer/to HEAD", testHead},
 		{"answer/streams", testAnswerStreams},
 		{"answer/before the body ends", testAnswerAmidBody},
+		{"answer/without the body", testAnswerWithoutBody},
 		{"answer/trailers", testTrailers},
 		{"answer/early hints", testEarlyHints},
 		{"answer/panic", testPanic},
