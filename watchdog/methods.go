@@ -51,15 +51,18 @@ type deps struct {
 	passwords *basic.Memory
 	replays   map[string]*hmac.Memory // of each method, by its name
 	publicURL string
-	now       func() time.Time
+	now       func() time.Time // of requests that are judged offline; nil for those of now
 }
 
 func newDeps(c *config.Config) *deps {
-	return &deps{passwords: basic.NewMemory(), replays: map[string]*hmac.Memory{}, publicURL: c.PublicURL, now: time.Now}
+	return &deps{passwords: basic.NewMemory(), replays: map[string]*hmac.Memory{}, publicURL: c.PublicURL}
 }
 
-func newBearer(name string, c bearer.Config, secrets *secret.Set, _ *deps) (auth.Method, error) {
+func newBearer(name string, c bearer.Config, secrets *secret.Set, d *deps) (auth.Method, error) {
 	m, err := bearer.New(name, c, secrets.Value(c.Secret))
+	if err == nil && d.now != nil {
+		m.SetClock(d.now)
+	}
 	return m, inSecret(c.Secret, err)
 }
 
@@ -67,7 +70,7 @@ func newHMAC(name string, c hmac.Config, secrets *secret.Set, d *deps) (auth.Met
 	if d.replays[name] == nil {
 		d.replays[name] = c.NewMemory()
 	}
-	o := hmac.Options{PublicURL: d.publicURL, Replays: d.replays[name], Now: d.now}
+	o := hmac.Options{PublicURL: d.publicURL, Replays: d.replays[name], Now: d.now, Offline: d.now != nil}
 	if c.VerifyToken != "" {
 		o.VerifyToken = secrets.Value(c.VerifyToken)
 	}
@@ -80,7 +83,11 @@ func newBasic(name string, c basic.Config, secrets *secret.Set, d *deps) (auth.M
 	if err != nil {
 		return nil, err
 	}
-	return basic.New(name, c, users, d.passwords), nil
+	m := basic.New(name, c, users, d.passwords)
+	if d.now != nil {
+		m.SetClock(d.now)
+	}
+	return m, nil
 }
 
 func basicUsers(c basic.Config, secrets *secret.Set) (*basic.Users, error) {

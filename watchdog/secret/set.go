@@ -100,6 +100,16 @@ func readOnce(dir string, names []string) (*Set, error) {
 	return s, nil
 }
 
+// ReadFile reads one secret from a file anywhere, as those that are mounted are
+// read.
+func ReadFile(path string) (Value, error) {
+	v, why := readFile(path)
+	if why != "" {
+		return Value{}, fmt.Errorf("%s: %s", path, why)
+	}
+	return v, nil
+}
+
 // readFile returns the secret in the file at path, or why there is none.
 func readFile(path string) (v Value, why string) {
 	// Without O_NONBLOCK, opening a named pipe waits for somebody to write.

@@ -121,6 +121,10 @@ func New(name string, c Config, users *Users, memory *Memory) *Method {
 	return m
 }
 
+// SetClock has the method judge as of another time than now. It is for those who
+// ask what would have become of a request.
+func (m *Method) SetClock(now func() time.Time) { m.now = now }
+
 // Name implements [auth.Method].
 func (m *Method) Name() string { return m.name }
 

@@ -136,6 +136,10 @@ func (m *Method) blinded(digest [sha256.Size]byte) [sha256.Size]byte {
 	return sha256.Sum256(b[:])
 }
 
+// SetClock has the method judge as of another time than now. It is for those who
+// ask what would have become of a request.
+func (m *Method) SetClock(now func() time.Time) { m.now = now }
+
 // Name implements [auth.Method].
 func (m *Method) Name() string { return m.name }
 

@@ -187,7 +187,7 @@ func newRSA(key []byte) (verifier, error) {
 // A line is a key as it stands in the secret.
 type line struct {
 	number int
-	text   []byte
+	text   secret.Value
 }
 
 // linesOf takes a secret apart: a key a line, or a PEM block each.
@@ -200,12 +200,12 @@ func linesOf(file secret.Value, e KeyEncoding) []line {
 			if block == nil {
 				return lines
 			}
-			lines = append(lines, line{n, block.Bytes})
+			lines = append(lines, line{n, secret.New(block.Bytes)})
 			rest = after
 		}
 	}
 	for n, l := range file.Lines() {
-		lines = append(lines, line{n, l.Reveal()})
+		lines = append(lines, line{n, l})
 	}
 	return lines
 }

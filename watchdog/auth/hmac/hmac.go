@@ -31,6 +31,7 @@ type Method struct {
 	replays   Replays
 	token     secret.Value // of handshakes that bring one
 	now       func() time.Time
+	offline   bool
 }
 
 // Options say what a [Method] works with besides its configuration. The zero
@@ -50,6 +51,9 @@ type Options struct {
 
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
+
+	// Offline has the method change nothing outside of itself.
+	Offline bool
 }
 
 var (
@@ -65,6 +69,7 @@ type keyed struct {
 	message template
 	paths   []string // of all that is looked for in a JSON body
 	keys    []signingKey
+	lines   []line // what the keys were made of, and lines that are none
 }
 
 // newKeyed returns a scheme that has no keys yet.
@@ -90,7 +95,7 @@ func New(name string, c Config, file secret.Value, o Options) (*Method, error) {
 	c.Secret = cmp.Or(c.Secret, DefaultSecret)
 	m := &Method{
 		name: name, config: c, publicURL: o.PublicURL, headers: c.Headers(),
-		handshake: handshakes[c.handshake()], replays: o.Replays, token: o.VerifyToken, now: o.Now,
+		handshake: handshakes[c.handshake()], replays: o.Replays, token: o.VerifyToken, now: o.Now, offline: o.Offline,
 	}
 	if m.replays == nil {
 		m.replays = c.NewMemory()
@@ -122,8 +127,9 @@ func (m *Method) takeKeys(file secret.Value) error {
 	taken := map[int]bool{}
 	for i := range m.schemes {
 		s := &m.schemes[i]
-		for _, l := range linesOf(file, s.Key.Encoding) {
-			key, err := s.Key.key(l.text)
+		s.lines = linesOf(file, s.Key.Encoding)
+		for _, l := range s.lines {
+			key, err := s.Key.key(l.text.Reveal())
 			var v verifier
 			if err == nil {
 				v, err = algorithms[s.Alg](key)
@@ -134,7 +140,7 @@ func (m *Method) takeKeys(file secret.Value) error {
 			}
 			s.keys = append(s.keys, signingKey{l.number, v})
 			if s.Key.AlsoText {
-				text, _ := algorithms[s.Alg](l.text) // any text is a shared key
+				text, _ := algorithms[s.Alg](l.text.Reveal()) // any text is a shared key
 				s.keys = append(s.keys, signingKey{l.number, text})
 			}
 			if !taken[l.number] {

@@ -272,3 +272,10 @@ func (s Scheme) jsonPaths(t template) []string {
 	}
 	return slices.DeleteFunc(paths, func(p string) bool { return p == "" })
 }
+
+// SignsURL reports whether the URL that the sender calls is part of what it
+// signs.
+func (s Scheme) SignsURL() bool {
+	t, err := parseTemplate(s.Signed)
+	return err == nil && (t.has("url") || t.has("url_decoded"))
+}

@@ -270,7 +270,7 @@ func (s Scheme) signer(file secret.Value) (func(message [][]byte) string, error)
 	if len(lines) == 0 {
 		return nil, errors.New("the secret has no key")
 	}
-	key, err := s.Key.key(lines[0].text)
+	key, err := s.Key.key(lines[0].text.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("line %d of the secret: %w", lines[0].number, err)
 	}

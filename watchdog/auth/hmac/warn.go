@@ -65,7 +65,7 @@ func (m *Method) warnKey(s *keyed, l line, key []byte) {
 	case s.Alg.isAsymmetric():
 	case len(key) < shortest:
 		m.warnings = append(m.warnings, fmt.Sprintf("secret %q, line %d: is shorter than %d bytes and can be guessed", m.config.Secret, l.number, shortest))
-	case len(l.text) < form:
+	case len(l.text.Reveal()) < form:
 		m.warnings = append(m.warnings, fmt.Sprintf("secret %q, line %d: is shorter than the %d characters of %s's own keys: is it whole?",
 			m.config.Secret, l.number, form, Presets[m.config.Preset].Sender))
 	}

@@ -66,7 +66,7 @@ type command struct {
 
 // commands are all there are; without one the program serves.
 func commands() []command {
-	return []command{checkCommand, keyNewCommand, userAddCommand, devCommand, healthcheckCommand, versionCommand}
+	return []command{checkCommand, explainCommand, signCommand, keyNewCommand, userAddCommand, devCommand, healthcheckCommand, versionCommand}
 }
 
 // Exit statuses.

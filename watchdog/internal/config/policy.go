@@ -52,6 +52,16 @@ type Policy struct {
 	Rules   []Rule
 }
 
+// TypeOf is the type of the method of that name.
+func (p Policy) TypeOf(name string) string {
+	for _, m := range p.Methods {
+		if m.Name == name {
+			return m.Type
+		}
+	}
+	return ""
+}
+
 // A Method is a method as it is configured.
 type Method struct {
 	Name, Type string
