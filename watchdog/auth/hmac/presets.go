@@ -16,8 +16,9 @@ type Preset struct {
 	// secret, at least; 0 if whoever sets up the webhook chooses them.
 	KeyLength int
 
-	// Published is a request that the sender has published with its signature.
-	Published Vector
+	// Vector is a request with its signature: one that the sender has published,
+	// if there is one that is short. Schemes with RSA need one, from wherever.
+	Vector Vector
 
 	Example Example // of what it sends, to try a function with; optional
 }

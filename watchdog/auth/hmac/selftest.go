@@ -21,7 +21,8 @@ import (
 	"auth-watchdog/watchdog/secret"
 )
 
-// A Vector is a request whose signature is known to be good.
+// A Vector is a request whose signature is known to be good, for what is sent to
+// "/".
 type Vector struct {
 	Secret string
 	At     int64 // Unix seconds
@@ -35,13 +36,13 @@ var ErrSelfTest = errors.New("the self-test failed: this program can't be relied
 // test has each scheme judge a request that is known to be good, and the same
 // with another body. It uses keys of its own.
 func (m *Method) test() error {
-	if p, ok := Presets[m.config.Preset]; ok && p.Published.Secret != "" {
-		if err := m.testVector(p.Published); err != nil {
+	if p, ok := Presets[m.config.Preset]; ok && p.Vector.Secret != "" {
+		if err := m.testVector(p.Vector); err != nil {
 			return err
 		}
 	}
 	for i := range m.schemes {
-		if err := m.testScheme(m.schemes[i].Scheme); err != nil {
+		if err := m.testScheme(m.schemes[i]); err != nil {
 			return err
 		}
 	}
@@ -73,16 +74,13 @@ func (m *Method) testVector(v Vector) error {
 	}, []byte(v.Body))
 }
 
-func (m *Method) testScheme(s Scheme) error {
+func (m *Method) testScheme(k keyed) error {
+	s := k.Scheme
 	private, public, err := s.testKey()
 	if err != nil || private == nil {
 		return err
 	}
 	at := time.Unix(1_700_000_000, 0)
-	k, err := newKeyed(s)
-	if err != nil {
-		return err
-	}
 	t, err := m.trial([]keyed{k}, secret.New(public), at)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSelfTest, err)

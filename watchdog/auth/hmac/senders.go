@@ -63,6 +63,12 @@ var Presets = map[string]Preset{
 			Signature: Signature{Headers: []string{"X-ANET-Signature"}, Prefix: "sha512="},
 			Key:       KeyForm{Encoding: KeyHex, AlsoText: true},
 		}},
+		Vector: Vector{
+			Secret: `52CB4A002C634B84E397DC8A218E1A160BA7CAB7CBE4C05B35E9CBB05E14FE4A2385812E980CCF97D177F17863CE214D1BE6CE8E1E894487AACF3609C1A5FE17`,
+			At:     1740787200,
+			Header: map[string]string{"X-ANET-Signature": "sha512=A1E0CC0F8A7B6274E0951CAC5EB63579F70FC6B7B15384B146DCE02B98DEE3954A5A8E331661B51DE953E141E88994DFA7D267FFB8428BE0660511B6EFB94960"},
+			Body:   `{"notificationId":"182cbbff-cab2-4080-931d-80e5d818f23a","eventType":"net.authorize.payment.authcapture.created","eventDate":"2017-08-18T20:40:52.7722007Z","webhookId":"849eb87e-078a-4169-a34b-c0bded5019a8","payload":{"responseCode":0,"authCode":"Z3PV5H","avsResponse":"Y","authAmount":0.0,"entityName":"transaction","id":"40005915599"}}`,
+		},
 	},
 	"bitbucket": {
 		Sender:  "Bitbucket",
@@ -296,6 +302,12 @@ var Presets = map[string]Preset{
 			Header: map[string]string{"X-GitHub-Event": "push"},
 			Body:   `{"ref":"refs/heads/main","repository":{"full_name":"octo/hello"},"pusher":{"name":"octocat"},"commits":[{"message":"Say hello"},{"message":"Say it louder"}]}`,
 		},
+		Vector: Vector{
+			Secret: `It's a Secret to Everybody`,
+			At:     0,
+			Header: map[string]string{"X-Hub-Signature-256": "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
+			Body:   `Hello, World!`,
+		},
 	},
 	"gitlab": {
 		Sender: "GitLab",
@@ -389,6 +401,20 @@ var Presets = map[string]Preset{
 			ID:        Source{Header: "Kick-Event-Message-Id"},
 			Key:       KeyForm{Encoding: KeyPEM},
 		}},
+		Vector: Vector{
+			Secret: `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAkGLhTNMox9t1NrO7cdh7
+E5xvlasXPWobtN1fSJrAKnNDCGkOhgnBNnmHObqJGpaRf6q46qhMEQoSmK9eANGL
+UtRgM2x/Y/MCB4r7CHkez2Hs/O+cFR0VNVX73PQxlx9S5HLBQDmrx2KoT0cV3Mxv
+jVPk/Qa3HhGCPsFN9fe3zc/i0AQHU8ZjhRaQ4/pKSqiFeJj6mPvI+GBAhJXu14Zj
+e8eHtNcPG0LIbwdnek8DY++yE1mL+ZRXKe1nbM/RkOwRWxT7URYy1gThbAbctHEu
+bCjQakxuB+j8tWSbGrM75tIC3rVXf4n9DML/JccPCcXk99NTACBqUrRo6Rj6ilqj
+5wIDAQAB
+-----END PUBLIC KEY-----`,
+			At:     1740787200,
+			Header: map[string]string{"Kick-Event-Message-Id": "01JNA0Z5Q3VYJ8T1K6W2RCX4PD", "Kick-Event-Message-Timestamp": "2025-03-01T00:00:00Z", "Kick-Event-Signature": "TOvZjGy7eHRf9LXcvxMMjErD0wCqe7nnEi0FHUAbNjk7pBWGR06Q8QsHuOtOtuuExfJ3b4Z68HUZBibaM0eOjcGvpemOvV68rf9wQ81kDQG04hbK/vExBWHoWB/4Hpr8DgEVmAr7fSwUGulNp9YH+M2OCNJwTXDMeBZgf/Wm52Swmj8kXmHcFow5nibgocjUNFeFK0MplUwOjni02E+vpLwcdHg5bBTkbIw7JmmCwDYitGEHgt+vBBhcs8eCLFvtRH/tWYM5eI4uqT2FZay2ySfZkI1oDPSV0HZ+iRfwU+H/tVzDYGlyyCrTXAdYuxe1iea30xFsXdXe7Yr8cvHrYg=="},
+			Body:   `{"message_id":"unique_message_id_123","content":"Hello","sender":{"username":"ada"}}`,
+		},
 	},
 	"klaviyo": {
 		Sender: "Klaviyo",
@@ -618,6 +644,12 @@ var Presets = map[string]Preset{
 			Signed:    "{time}.{body}",
 			Time:      Time{SigPrefix: "t=", Format: UnixMS, Tolerance: 5 * time.Minute},
 		}},
+		Vector: Vector{
+			Secret: `try-me`,
+			At:     1633518820,
+			Header: map[string]string{"sanity-webhook-signature": "t=1633518820676,v1=e7C9h2sfbFfc4V7TEz7PSOp4IoNzl0UdVsBV-1wgdeA"},
+			Body:   `{"title":"GROQ-Hooks are neat"}`,
+		},
 	},
 	"sendgrid": {
 		Sender: "Twilio SendGrid (Event Webhook)",
@@ -656,6 +688,12 @@ var Presets = map[string]Preset{
 			},
 			Body: `{"id":820982911946154508,"email":"jon@example.com","currency":"EUR","total_price":"403.00","line_items":[{"title":"Tea","quantity":2}]}`,
 		},
+		Vector: Vector{
+			Secret: `hush`,
+			At:     0,
+			Header: map[string]string{"X-Shopify-Hmac-Sha256": "hMTq0K2x7oyOjoBwGYeTj5oxfnaVYXzbanUG9aajpKI="},
+			Body:   `"my secret message"`,
+		},
 	},
 	"sinch": {
 		Sender: "Sinch Conversation API",
@@ -682,6 +720,12 @@ var Presets = map[string]Preset{
 		}},
 		Example: Example{
 			Body: `{"type":"event_callback","team_id":"T0001","api_app_id":"A0001","event_id":"Ev0001","event":{"type":"app_mention","user":"U0001","channel":"C0001","text":"<@U0002> hello"}}`,
+		},
+		Vector: Vector{
+			Secret: `8f742231b10e8888abcd99yyyzzz85a5`,
+			At:     1531420618,
+			Header: map[string]string{"X-Slack-Request-Timestamp": "1531420618", "X-Slack-Signature": "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"},
+			Body:   `token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c`,
 		},
 	},
 	"snyk": {
@@ -728,6 +772,12 @@ var Presets = map[string]Preset{
 		Schemes: []Scheme{
 			standardWebhooks("webhook"),
 			asymmetricStandardWebhooks("webhook"),
+		},
+		Vector: Vector{
+			Secret: `whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw`,
+			At:     1614265330,
+			Header: map[string]string{"webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp": "1614265330", "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="},
+			Body:   `{"test": 2432232314}`,
 		},
 	},
 	"stripe": {
@@ -833,6 +883,12 @@ var Presets = map[string]Preset{
 			},
 			Body: `{"subscription":{"id":"f1c2a387-161a-49f9-a165-0f21d7a4e1c4","status":"enabled","type":"channel.follow","version":"2"},"event":{"user_login":"cooler_user","broadcaster_user_login":"cool_user","followed_at":"2025-02-01T10:11:12.634234626Z"}}`,
 		},
+		Vector: Vector{
+			Secret: `s3cRe7`,
+			At:     1573899072,
+			Header: map[string]string{"Twitch-Eventsub-Message-Id": "e76c6bd4-55c9-4987-8304-da1588d8988b", "Twitch-Eventsub-Message-Timestamp": "2019-11-16T10:11:12.123Z", "Twitch-Eventsub-Message-Signature": "sha256=7e5a96480c29cdf834b371e7a5b049638cba6e425ea51b9b2a9fabf69bc5d227"},
+			Body:   `{"challenge":"pogchamp-kappa-360noscope-vohiyo","subscription":{"id":"f1c2a387-161a-49f9-a165-0f21d7a4e1c4","status":"webhook_callback_verification_pending","type":"channel.follow","version":"1","condition":{"broadcaster_user_id":"12826"},"transport":{"method":"webhook","callback":"https://example.com/webhooks/callback"},"created_at":"2019-11-16T10:11:12.123Z"}}`,
+		},
 	},
 	"typeform": {
 		Sender: "Typeform",
@@ -893,6 +949,20 @@ var Presets = map[string]Preset{
 			Signature: Signature{Headers: []string{"X-Signature-SHA256"}, Encoding: Base64},
 			Key:       KeyForm{Encoding: KeyPEM},
 		}},
+		Vector: Vector{
+			Secret: `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqJbvKdFAiJIMQq6JJBJj
+JotBbWUiwDGsn97OB9NEYJ3uzPaVvyNm4vd7oxfztBoT8zKtlr6uL8s5YTKihTzw
+EaAuW9fDto+VNhdSULf/IhUuSk600gIjHjSZjPlKEGLXcVE2YHweadZniGO9q1cf
++K7iD3C7woZ4qNHoNq63fpQIT7qCD2n2ww0nEbz07VOKV4KcAuV/WzP/FkDYH+sj
+A//vwx6racT+aHpXJsQrDsUE/TrYlAgiOwO/9VgcH8EhuGvuJwLnSUILZlSDSUez
+PnxMT54sgPIqBux0sySFhoCg4G0YEcW8L3uKHiePuzVKHVAISuFILWdRSWQRjzJc
+MQIDAQAB
+-----END PUBLIC KEY-----`,
+			At:     1740787200,
+			Header: map[string]string{"X-Signature-SHA256": "MVFa+bEcjiXBQuLXaf8Fb6lLTVUTKYxFerbT3wIeiRLiPvq7VNFGLYPv2pEd8LRpgKI0eu7jABgrV+4NpIIulcgEQJcUAhEdgJHUhL8cXM4B8tYz2KD4Nm173SwFBYb6Y6kqOZGUmqwOdhOdY4bfLwPRW5hmvcZ9sC51oTsmTh0xv3IsIzFd/0KpOArIo6JeaWXZ5wmURkcOpjiXecSmdqIEorZjRVbCPETIlM7+A2NV4UIRAO8ThGDRUS4y5u2Z7lwCknfLHhZbt6esuXBzKLV+lTPykIzpM7d30EHLOowuuQT8Y8wGVWNoC+aRhev800JpS57xIzVmH6s33nT+Ag=="},
+			Body:   `{"data":{"resource":{"type":"transfer","id":111},"current_state":"processing"},"event_type":"transfers#state-change"}`,
+		},
 	},
 	"woocommerce": {
 		Sender: "WooCommerce",

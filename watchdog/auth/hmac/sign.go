@@ -281,7 +281,10 @@ func (s Scheme) signer(file secret.Value) (func(message [][]byte) string, error)
 	if err != nil {
 		return nil, err
 	}
-	m, _ := v.(mac)
+	m, ok := v.(mac)
+	if !ok {
+		return nil, fmt.Errorf("%s can't be signed", s.Alg)
+	}
 	return func(message [][]byte) string { return s.Signature.Encoding.encode(m.sum(message)) }, nil
 }
 
