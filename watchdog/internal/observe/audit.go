@@ -25,9 +25,17 @@ func NewAudit(w io.Writer) *slog.Logger {
 	}))
 }
 
-// event is the name of a refusal in OWASP's logging vocabulary.
+// event is the name of a refusal in OWASP's logging vocabulary, which has none
+// for handshakes.
 func event(r auth.Reason) string {
-	if r == auth.BuffersFull {
+	switch r {
+	case auth.Answered:
+		return "webhook_handshake"
+	case auth.BadHandshake:
+		return "authn_login_fail"
+	case auth.UnknownTopic:
+		return "input_validation_fail"
+	case auth.BuffersFull, auth.ReplaysFull:
 		return "excess_rate_limit_exceeded"
 	}
 	switch r.Status() {
@@ -41,7 +49,8 @@ func event(r auth.Reason) string {
 	return "authn_login_fail"
 }
 
-// refused writes the audit event of a refusal. What the caller has sent is cut
+// refused writes the audit event of a request that the function does not get:
+// a refusal, or a handshake. What the caller has sent is cut
 // to a bearable length, and the encoder takes care of the rest.
 func (o *Observer) refused(req *http.Request, r *Record) {
 	d := r.Decision
@@ -70,7 +79,12 @@ func (o *Observer) refused(req *http.Request, r *Record) {
 	if err := d.Err(); err != nil {
 		attrs = append(attrs, slog.String("description", err.Error()))
 	}
-	o.Audit.LogAttrs(req.Context(), slog.LevelWarn, event(d.Reason), attrs...) //nolint:sloglint // of a closed set
+	level := slog.LevelWarn
+	if d.Handshake != nil {
+		level = slog.LevelInfo
+		attrs = append(attrs, slog.String("handshake", d.Handshake.Kind))
+	}
+	o.Audit.LogAttrs(req.Context(), level, event(d.Reason), attrs...) //nolint:sloglint // of a closed set
 }
 
 func short(s string) string {

@@ -89,6 +89,8 @@ func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 	switch status := d.Reason.Status(); {
 	case d.Allowed():
 		result = "admitted"
+	case d.Handshake != nil:
+		result = "answered"
 	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
 		result = "error"
 	}
