@@ -67,7 +67,11 @@
 // is asked, and the answer is 401), or I could not tell (the next is asked, and
 // the answer is 503 or, where it was a bound, 429). The first that admits wins.
 // These words become a decision in one place, auth.Rule.authenticate. Methods
-// never see the ResponseWriter.
+// never see the ResponseWriter. A fourth word is for a webhook sender's
+// handshake, which the gate answers in the function's place. And a method can
+// ask to be told what became of a request that it admitted
+// (auth.Request.OnSettled): a signature counts as used once the function has
+// answered.
 //
 // # The way of a secret
 //
@@ -75,7 +79,8 @@
 // until both readings agree. The methods are built of it, and the policy of
 // the methods. A Watcher looks at the files every two seconds; a change counts
 // when it was seen twice, so that a file is never taken half-way. What was
-// learned of callers (verified passwords, failures) does not live in a policy
+// learned of callers (verified passwords, signatures that were used, failures)
+// does not live in a policy
 // and is handed to the next one.
 //
 // # What a function can rely on

@@ -28,12 +28,19 @@ func tables() map[string]string {
 		t[name+" fields"] = setting.Table(kind.section().Fields())
 	}
 	var presets strings.Builder
-	presets.WriteString("| `auth_hmac_preset` | sender | what goes in the secret | source |\n|---|---|---|---|\n")
+	presets.WriteString("| `auth_hmac_preset` | sender | what goes in the secret | also to set | source |\n|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(hmac.Presets)) {
 		p := hmac.Presets[name]
-		fmt.Fprintf(&presets, "| `%s` | %s | %s | %s |\n", name, p.Sender, p.Secret, p.Source)
+		fmt.Fprintf(&presets, "| `%s` | %s | %s | %s | %s |\n", name, p.Sender, p.Secret, strings.Join(p.Needs(), ", "), p.Source)
 	}
 	t["presets"] = presets.String()
+
+	var handshakes strings.Builder
+	handshakes.WriteString("| `auth_hmac_handshake` | the question |\n|---|---|\n")
+	for kind, meaning := range hmac.Handshakes() {
+		fmt.Fprintf(&handshakes, "| `%s` | %s |\n", kind, meaning)
+	}
+	t["handshakes"] = handshakes.String()
 
 	var reasons strings.Builder
 	reasons.WriteString("| reason | status | what it is |\n|---|---|---|\n")

@@ -121,7 +121,10 @@ func (c *Config) Fields() []setting.Field {
 		{Name: "time.sig_prefix", Value: setting.Text(&s.Time.SigPrefix, "text"), Meaning: "or: with what the item beside the signature begins"},
 		{Name: "time.claim", Value: setting.Text(&s.Time.Claim, "the name of a claim"), Meaning: "or: in which claim of a JWT"},
 		{Name: "time.format", Value: setting.OneOf(&s.Time.Format, Unix, UnixMS, RFC3339, HTTPDate), Meaning: "how it is written; `unix` if not set"},
-		{Name: "time.tolerance", Value: setting.Duration(&s.Time.Tolerance), Meaning: "how far it may be from now, on either side; 0 is no bound"},
+		{
+			Name: "time.tolerance", Value: tolerance{&s.Time},
+			Meaning: fmt.Sprintf("how far it may be from now, on either side; 0 is no bound, and %s if not set", DefaultTolerance),
+		},
 		{Name: "id.header", Value: setting.Header(&s.ID.Header), Meaning: "where `{id}` stands"},
 		{Name: "id.json", Value: setting.Text(&s.ID.JSON, "a path with dots between"), Meaning: "or: where in a JSON body"},
 		{
@@ -286,7 +289,7 @@ func (c *Config) schemes() ([]Scheme, setting.Problems) {
 	for i := range schemes {
 		s := schemes[i].withDefaults()
 		if c.Tolerance > 0 && !s.Time.isZero() {
-			s.Time.Tolerance = c.Tolerance
+			s.Time.Tolerance, s.Time.Unjudged = c.Tolerance, false
 		}
 		timed = timed || !s.Time.isZero()
 		schemes[i] = s
@@ -333,6 +336,17 @@ func (v replay) Set(text ...string) error {
 	}
 	*v.p = Replay{Keep: keep}
 	return nil
+}
+
+// tolerance is a duration, of which 0 is not the same as none.
+type tolerance struct{ p *Time }
+
+func (t tolerance) Want() string { return setting.Duration(&t.p.Tolerance).Want() }
+
+func (t tolerance) Set(text ...string) error {
+	err := setting.Duration(&t.p.Tolerance).Set(text...)
+	t.p.Unjudged = err == nil && t.p.Tolerance == 0
+	return err
 }
 
 // evict is what becomes of a full memory.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"net/http"
 	"os"
 	"slices"
@@ -62,6 +63,17 @@ var handshakes = map[string]handshake{
 	},
 	"x-crc": {open: xCRC, meaning: "GET with `crc_token`, of letters and digits only: with others, whoever asks could have events signed"},
 	"zoom":  {signed: zoom, meaning: "signed `endpoint.url_validation`; unsigned ones are refused, or whoever asks could have events signed"},
+}
+
+// Handshakes yields the kinds in their order, with what they are in Markdown.
+func Handshakes() iter.Seq2[string, string] {
+	return func(yield func(kind, meaning string) bool) {
+		for _, kind := range handshakeKinds() {
+			if !yield(kind, handshakes[kind].meaning) {
+				return
+			}
+		}
+	}
 }
 
 const (

@@ -310,7 +310,7 @@ func TestScheme(t *testing.T) {
 		},
 		{
 			"a time that is signed and not judged",
-			Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}}},
+			Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{Source: Source{Header: "X-Time"}, Unjudged: true}},
 			timeRequests(hexOf, map[string]auth.Reason{"1": auth.Admitted, "x": auth.Malformed, "": auth.Malformed}),
 		},
 		{
@@ -815,6 +815,102 @@ func FuzzSignature(f *testing.F) {
 		r.Header["X-Hub-Signature-256"] = []string{value}
 		if _, got := authtest.Ask(m, r); got == auth.Admitted && (!strings.HasPrefix(value, "sha256=") || strings.ToLower(value[7:]) != good[7:]) {
 			t.Errorf("%q was admitted", value)
+		}
+	})
+}
+
+// FuzzItems holds that of all texts in a header with several items, one is
+// admitted only if it has exactly one time, verbatim in the signature, and a
+// signature over it among its items: it has one reading.
+func FuzzItems(f *testing.F) {
+	const body, at = "body", "1700000000"
+	good := hexMAC(at + "." + body)
+	for _, s := range []string{
+		"t=" + at + ",v1=" + good, "v1=" + good + ",t=" + at, "t=" + at + ",v1=00,v1=" + good, "t=" + at + ",t=" + at + ",v1=" + good,
+		"t=0" + at + ",v1=" + good, " t=" + at + " ,\tv1=" + good + ",v0=1", "t=" + at + ";v1=" + good, "T=" + at + ",V1=" + good, ",,,", "v1=" + good,
+	} {
+		f.Add(s)
+	}
+	m := mustNew(f, Config{Preset: "stripe"}, key)
+	m.now = func() time.Time { return time.Unix(1700000000, 0) }
+	f.Fuzz(func(t *testing.T, value string) {
+		r := post(body)
+		r.Header["Stripe-Signature"] = []string{value}
+		if _, got := authtest.Ask(m, r); got != auth.Admitted {
+			return
+		}
+		var times []string
+		found := false
+		for item := range strings.SplitSeq(value, ",") {
+			item = strings.Trim(item, " \t")
+			if text, ok := strings.CutPrefix(item, "t="); ok {
+				times = append(times, text)
+			}
+			found = found || strings.HasPrefix(item, "v1=") && strings.EqualFold(item[3:], good)
+		}
+		if len(times) != 1 || times[0] != at || !found {
+			t.Errorf("%q was admitted", value)
+		}
+	})
+}
+
+func hexMAC(message string) string {
+	m := hmac.New(sha256.New, []byte(key))
+	_, _ = io.WriteString(m, message)
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// FuzzTime holds that a time that is read is written in one way: of two texts
+// that stand for the same second, at most one is taken, but for the zeros before
+// a number and the fractions and offsets of RFC 3339.
+func FuzzTime(f *testing.F) {
+	for _, s := range []string{"1700000000", "+1700000000", " 1700000000", "1700000000 ", "1e9", "0x6553f100", "17000000000000000", "-1", "2023-11-14T22:13:20Z", "2023-11-14t22:13:20z", "Tue, 14 Nov 2023 22:13:20 GMT"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, format := range []TimeFormat{Unix, UnixMS, RFC3339, HTTPDate} {
+			at, err := Time{Format: format}.parse(text)
+			if err != nil {
+				continue
+			}
+			switch format {
+			case Unix, UnixMS:
+				if again := (Time{Format: format}).format(at); strings.TrimLeft(text, "0") != strings.TrimLeft(again, "0") || len(text) > 16 {
+					t.Errorf("%s: %q was read as %s", format, text, again)
+				}
+			default:
+				if strings.TrimSpace(text) != text || text == "" {
+					t.Errorf("%s: %q was read", format, text)
+				}
+			}
+		}
+	})
+}
+
+// FuzzJWT holds that a token that is taken apart is one that its sender could
+// have written: three parts of base64url, put together again to the same text,
+// with the algorithm that was asked for.
+func FuzzJWT(f *testing.F) {
+	part := base64.RawURLEncoding.EncodeToString
+	head := part([]byte(`{"alg":"HS256"}`))
+	for _, s := range []string{
+		head + "." + part([]byte(`{"sha256":"x"}`)) + ".AAAA", head + "..", "..", head + "." + part([]byte(`{"a":1,"a":2}`)) + ".", part([]byte(`{"alg":"none"}`)) + ".e30.",
+		part([]byte(`{"alg":"HS256","alg":"none"}`)) + ".e30.AA", part([]byte(`{"alg":"HS256","crit":["x"]}`)) + ".e30.AA", "a.b.c.d",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		token, err := parseJWT(text, SHA256, "sha256")
+		if err != nil {
+			return
+		}
+		if again := token.signed + "." + part(token.signature); again != text {
+			t.Errorf("%q was read as %q", text, again)
+		}
+		b, _ := base64.RawURLEncoding.DecodeString(strings.Split(text, ".")[0])
+		var header struct{ Alg string }
+		if err := json.Unmarshal(b, &header); err != nil || header.Alg != "HS256" {
+			t.Errorf("%q was read with the header %s", text, b)
 		}
 	})
 }

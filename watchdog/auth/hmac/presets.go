@@ -23,6 +23,24 @@ type Preset struct {
 	Example Example // of what it sends, to try a function with; optional
 }
 
+// Needs are the settings without which the preset is not all it can be, in
+// Markdown: public_url, that of its handshake, and replay where no time is
+// signed.
+func (p Preset) Needs() []string {
+	var list []string
+	first := p.Schemes[0]
+	if first.SignsURL() {
+		list = append(list, "`public_url`")
+	}
+	if name := handshakes[p.Handshake].needs; name != "" {
+		list = append(list, "`auth_hmac_"+name+"`")
+	}
+	if first.Alg != Token && first.Time.isZero() {
+		list = append(list, "`auth_hmac_replay=24h`")
+	}
+	return list
+}
+
 // An Example is a request that a sender sends.
 type Example struct {
 	Header map[string]string

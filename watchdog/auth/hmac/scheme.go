@@ -78,8 +78,15 @@ type Time struct {
 	SigPrefix string     // or: of the item in the signature's header that is the time
 	Claim     string     // or: of a JWT
 	Format    TimeFormat // "unix" if empty
+
+	// Tolerance is how far it may be from now, on either side; DefaultTolerance
+	// if 0.
 	Tolerance time.Duration
+	Unjudged  bool // it is signed, and may be any
 }
+
+// DefaultTolerance is what most senders recommend.
+const DefaultTolerance = 5 * time.Minute
 
 func (t Time) isZero() bool { return t.Source.isZero() && t.SigPrefix == "" && t.Claim == "" }
 
@@ -139,6 +146,9 @@ func (s Scheme) withDefaults() Scheme {
 	s.Signature.Encoding = cmp.Or(s.Signature.Encoding, Hex)
 	s.Time.Format = cmp.Or(s.Time.Format, Unix)
 	s.Key.Encoding = cmp.Or(s.Key.Encoding, KeyUTF8)
+	if !s.Time.isZero() && !s.Time.Unjudged {
+		s.Time.Tolerance = cmp.Or(s.Time.Tolerance, DefaultTolerance)
+	}
 	s.BodyHash.Encoding = cmp.Or(s.BodyHash.Encoding, Hex)
 	if s.Alg != Token && !s.isJWT() {
 		s.Signed = cmp.Or(s.Signed, "{body}")
@@ -226,8 +236,8 @@ func (s Scheme) problems() setting.Problems {
 	if !s.Time.isZero() && s.Alg != Token && !s.isJWT() && !t.has("time") && (s.Time.JSON == "" || !t.has("body")) {
 		bad("time", "is not covered by the signature, for signed has no {time}")
 	}
-	if s.Time.Tolerance < 0 {
-		bad("time.tolerance", "want a duration of 0 or more")
+	if s.Time.Tolerance < 0 || s.Time.Unjudged && s.Time.Tolerance > 0 {
+		bad("time.tolerance", "want a duration of 0 or more, and none of a time that is not judged")
 	}
 	switch public := s.Key.Encoding == KeySPKI || s.Key.Encoding == KeyPEM; {
 	case s.Alg.isAsymmetric() && s.Key.Encoding == KeyUTF8:
