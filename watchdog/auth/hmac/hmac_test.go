@@ -706,6 +706,23 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// TestSignKeepsTexts: Mailgun sends its time as a text, Linear as a number, and
+// their receivers' parsers take nothing else.
+func TestSignKeepsTexts(t *testing.T) {
+	at := time.Unix(1740787200, 0)
+	for _, tt := range []struct{ preset, body, want string }{
+		{"mailgun", `{"signature":{"timestamp":"0"}}`, `"timestamp":"1740787200"`},
+		{"mailgun", Presets["mailgun"].Example.Body, `"timestamp":"1740787200"`},
+		{"linear", `{"webhookTimestamp":0}`, `"webhookTimestamp":1740787200000`},
+		{"linear", `{}`, `"webhookTimestamp":1740787200000`},
+	} {
+		got, err := Sign(Presets[tt.preset].Schemes, post(""), []byte(tt.body), secret.New([]byte(key)), SignOptions{At: at})
+		if err != nil || !strings.Contains(string(got), tt.want) {
+			t.Errorf("%s: got %s and %v, want %s", tt.preset, got, err, tt.want)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	var c Config
 	setting.Defaults(c.Fields())

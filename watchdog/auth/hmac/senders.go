@@ -489,6 +489,9 @@ bCjQakxuB+j8tWSbGrM75tIC3rVXf4n9DML/JccPCcXk99NTACBqUrRo6Rj6ilqj
 			ID:           Source{JSON: "signature.token"},
 			BodyUnsigned: true,
 		}},
+		Example: Example{
+			Body: `{"signature":{"timestamp":"0","token":"","signature":""},"event-data":{"event":"delivered","recipient":"ada@example.com"}}`,
+		},
 	},
 	"mandrill": {
 		Sender:    "Mailchimp Transactional (Mandrill)",

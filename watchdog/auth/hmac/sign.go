@@ -236,7 +236,9 @@ func writeJSON(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// setJSON sets the value at a path, making the objects on the way.
+// setJSON sets the value at a path, making the objects on the way. A number that
+// takes the place of a text is written as one: the receiver's parser wants what
+// the sender sends.
 func setJSON(document any, path string, value any) error {
 	names := strings.Split(path, ".")
 	for i, name := range names {
@@ -245,6 +247,10 @@ func setJSON(document any, path string, value any) error {
 			return fmt.Errorf("the body has no object at %s", strings.Join(names[:i], "."))
 		}
 		if i == len(names)-1 {
+			n, isNumber := value.(json.Number)
+			if _, isText := object[name].(string); isText && isNumber {
+				value = n.String()
+			}
 			object[name] = value
 			return nil
 		}
