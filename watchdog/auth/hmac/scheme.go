@@ -25,6 +25,10 @@ type Scheme struct {
 	ID   Source // what {id} stands for in Signed
 	Key  KeyForm
 
+	// AnyPort says that the sender signs a URL sometimes with the port that its
+	// scheme has anyway, and sometimes without. Both say the same.
+	AnyPort bool
+
 	// BodyHash says where the SHA-256 of the body stands, if that is how a
 	// signature covers it.
 	BodyHash BodyHash

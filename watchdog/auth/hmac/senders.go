@@ -862,6 +862,7 @@ bCjQakxuB+j8tWSbGrM75tIC3rVXf4n9DML/JccPCcXk99NTACBqUrRo6Rj6ilqj
 				Signature: Signature{Headers: []string{"X-Twilio-Signature"}, Encoding: Base64},
 				Signed:    "{url}",
 				BodyHash:  BodyHash{Query: "bodySHA256"},
+				AnyPort:   true,
 			},
 			urlAndForm("X-Twilio-Signature"),
 		},
@@ -1090,7 +1091,7 @@ func numbered(prefix string, n int) []string {
 // urlAndForm is how Twilio signs the URL that it calls and the form that it
 // sends there.
 func urlAndForm(header string) Scheme {
-	return Scheme{Alg: SHA1, Signature: Signature{Headers: []string{header}, Encoding: Base64}, Signed: "{url}{form}"}
+	return Scheme{Alg: SHA1, Signature: Signature{Headers: []string{header}, Encoding: Base64}, Signed: "{url}{form}", AnyPort: true}
 }
 
 // adyenItem is what is signed of each item; what is not there is empty.

@@ -3,6 +3,7 @@ package hmac
 import (
 	"crypto/subtle"
 	"errors"
+	"net/url"
 	"strings"
 
 	"auth-watchdog/watchdog/auth"
@@ -125,27 +126,51 @@ func (m *Method) verify(s *keyed, p *part) error {
 			return err
 		}
 	}
-	if t := p.document.token; t != nil {
-		if err = t.judge(m.now()); err != nil {
+	for _, base := range s.bases(m.publicURL) {
+		if t := p.document.token; t != nil {
+			if err = t.judge(m.now()); err != nil {
+				return err
+			}
+			p.message = [][]byte{[]byte(t.signed)}
+		} else if p.message, err = s.pieces(p.document, p.at, base); err != nil {
 			return err
 		}
-		p.message = [][]byte{[]byte(t.signed)}
-	} else if p.message, err = s.pieces(p.document, p.at, m.publicURL); err != nil {
-		return err
-	}
-	for _, k := range s.keys { // all of them, whichever matches
-		found := k.verify(p.message, signatures)
-		if found != nil && p.line == 0 {
-			p.line, p.key = k.line, k.verifier
+		for _, k := range s.keys { // all of them, whichever matches
+			found := k.verify(p.message, signatures)
+			if found != nil && p.line == 0 {
+				p.line, p.key = k.line, k.verifier
+			}
+			if found != nil && s.Alg != Token {
+				p.marks = append(p.marks, s.mark(found))
+			}
 		}
-		if found != nil && s.Alg != Token {
-			p.marks = append(p.marks, s.mark(found))
+		if p.line > 0 {
+			break
 		}
 	}
 	if p.line == 0 {
 		return &auth.Denied{Reason: auth.BadSignature}
 	}
 	return s.checkBodyHash(p)
+}
+
+// bases are the public URLs that may be signed: the one that is configured and,
+// of a sender that can't make up its mind, the same with its port or without.
+func (s *keyed) bases(public string) []string {
+	u, err := url.Parse(public)
+	ports := map[string]string{"https": "443", "http": "80"}
+	if !s.AnyPort || err != nil || ports[u.Scheme] == "" {
+		return []string{public}
+	}
+	switch u.Port() {
+	case "":
+		u.Host += ":" + ports[u.Scheme]
+	case ports[u.Scheme]:
+		u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+	default:
+		return []string{public}
+	}
+	return []string{public, u.String()}
 }
 
 // signatures decodes the signatures of a part.
