@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -160,6 +161,12 @@ func (b *builtPolicy) warnings(c *config.Config) []string {
 		}
 		for _, m := range r.Methods() {
 			used[m.Name()] = true
+			if h, ok := m.(interface{ HandshakeMethod() string }); ok {
+				verb, _, found := strings.Cut(r.Match, " ")
+				if by := h.HandshakeMethod(); found && by != "" && verb != by && (verb != http.MethodGet || by != http.MethodHead) {
+					add("rule %q does not let in the handshake of %q, which comes by %s: leave %s out of match", r.Match, m.Name(), by, verb)
+				}
+			}
 			k, ok := m.(auth.Keeper)
 			if !ok || len(r.Require.Scopes) == 0 {
 				continue

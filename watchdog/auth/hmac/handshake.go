@@ -27,6 +27,7 @@ type handshake struct {
 	// signed answers a request that was verified.
 	signed func(m *Method, r *auth.Request, rd *reading) (*auth.Handshake, error)
 
+	by      string   // the HTTP method, if it is not the one of events
 	headers []string // by which it is recognised
 	needs   string   // the setting without which it can't be answered
 	meaning string   // for people, in Markdown
@@ -42,26 +43,26 @@ var handshakes = map[string]handshake{
 		meaning: "`X-Hook-Secret` brings the secret; until `handshake_until` it is written to `handshake_file` and sent back",
 	},
 	"cloudevents": {
-		open: cloudEvents, headers: []string{"Webhook-Request-Origin"}, needs: "origins",
+		open: cloudEvents, by: http.MethodOptions, headers: []string{"Webhook-Request-Origin"}, needs: "origins",
 		meaning: "OPTIONS with `WebHook-Request-Origin`, if it is one of `origins`",
 	},
 	"discord":   {signed: discord, meaning: "a signed ping"},
-	"dropbox":   {open: echo(http.MethodGet, "challenge"), meaning: "GET with `challenge`, which is sent back"},
+	"dropbox":   {open: echo(http.MethodGet, "challenge"), by: http.MethodGet, meaning: "GET with `challenge`, which is sent back"},
 	"eventgrid": {signed: eventGrid, headers: []string{"Aeg-Event-Type"}, meaning: "`aeg-event-type: SubscriptionValidation`, with the credential"},
 	"graph":     {open: echo(http.MethodPost, "validationToken"), meaning: "POST with `validationToken`, which is sent back"},
-	"head":      {open: head, meaning: "HEAD, which is answered 200"},
+	"head":      {open: head, by: http.MethodHead, meaning: "HEAD, which is answered 200"},
 	"meta": {
-		open: meta, needs: "verify_token",
+		open: meta, by: http.MethodGet, needs: "verify_token",
 		meaning: "GET with `hub.verify_token`, which must be what `verify_token` says",
 	},
-	"okta":   {signed: okta, headers: []string{oktaChallenge}, meaning: "GET with `X-Okta-Verification-Challenge`, with the credential"},
+	"okta":   {signed: okta, by: http.MethodGet, headers: []string{oktaChallenge}, meaning: "GET with `X-Okta-Verification-Challenge`, with the credential"},
 	"slack":  {signed: slack, meaning: "signed `url_verification`"},
 	"twitch": {signed: twitch, headers: []string{twitchType}, meaning: "signed `webhook_callback_verification`"},
 	"websub": {
-		open: webSub, needs: "topics",
+		open: webSub, by: http.MethodGet, needs: "topics",
 		meaning: "GET with `hub.topic`, if it is one of `topics`",
 	},
-	"x-crc": {open: xCRC, meaning: "GET with `crc_token`, of letters and digits only: with others, whoever asks could have events signed"},
+	"x-crc": {open: xCRC, by: http.MethodGet, meaning: "GET with `crc_token`, of letters and digits only: with others, whoever asks could have events signed"},
 	"zoom":  {signed: zoom, meaning: "signed `endpoint.url_validation`; unsigned ones are refused, or whoever asks could have events signed"},
 }
 
@@ -80,6 +81,10 @@ const (
 	oktaChallenge = "X-Okta-Verification-Challenge"
 	twitchType    = "Twitch-Eventsub-Message-Type"
 )
+
+// HandshakeMethod is the HTTP method of the handshake that is answered, if it is
+// another than that of events; a rule has to let it in.
+func (m *Method) HandshakeMethod() string { return m.handshake.by }
 
 // unsigned is what becomes of a request without a signature.
 func (m *Method) unsigned(r *auth.Request) error {
