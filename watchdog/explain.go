@@ -167,9 +167,11 @@ func (discard) WriteHeader(int)             {}
 // readRequest reads a request from a file: its lines may end as a text editor
 // ends them, and what follows the first empty one is the body.
 func readRequest(raw []byte) (r *http.Request, body []byte, notes []string, err error) {
-	head, body, found := bytes.Cut(raw, []byte("\r\n\r\n"))
-	if h, b, ok := bytes.Cut(raw, []byte("\n\n")); ok && (!found || len(h) < len(head)) {
-		head, body = h, b
+	head, body := raw, []byte(nil)
+	for _, empty := range []string{"\n\r\n", "\n\n"} {
+		if h, b, ok := bytes.Cut(raw, []byte(empty)); ok && len(h) < len(head) {
+			head, body = h, b
+		}
 	}
 	var text strings.Builder
 	for line := range strings.SplitSeq(strings.TrimRight(string(head), "\r\n"), "\n") {
@@ -214,7 +216,7 @@ func (e *Explanation) String() string {
 		verdict = "admitted"
 	}
 	fmt.Fprintf(t, "%s\t%d %s: %s\n", verdict, e.Status, e.Reason, e.Meaning)
-	fmt.Fprintf(t, "request\t%s %s, %d bytes of body, SHA-256 %s\n", e.Method, e.Path, e.BodyBytes, e.BodyHash)
+	fmt.Fprintf(t, "request\t%s %q, %d bytes of body, SHA-256 %s\n", e.Method, e.Path, e.BodyBytes, e.BodyHash)
 	fmt.Fprintf(t, "at\t%s\n", e.At.Format(time.RFC3339))
 	for name, value := range pairs("rule", e.Rule, "subject", e.Subject, "key", e.Key) {
 		if value != "" {

@@ -195,6 +195,9 @@ func (r Reason) row() (status int, meaning string) {
 // final reports whether the request is refused for this reason whatever other
 // methods would say of it.
 func (r Reason) final() bool {
+	if r == BadHandshake || r == UnknownTopic {
+		return false // it may have been meant for another method, or for the function
+	}
 	switch r.Status() {
 	case http.StatusUnauthorized, http.StatusTooManyRequests:
 		return false

@@ -82,6 +82,9 @@ func (p *Policy) Decide(r *Request) Decision {
 	}
 	d := rule.authenticate(r)
 	d.Rule = rule
+	if d.Handshake != nil && !rule.Require.allows(Identity{Subject: d.Method}) {
+		d.Reason, d.Handshake = Forbidden, nil
+	}
 	if d.Reason == Admitted {
 		d.Subject = d.Identity.Subject
 		if !rule.Require.allows(d.Identity) {
@@ -119,7 +122,9 @@ func (r *Rule) authenticate(req *Request) Decision {
 			break
 		}
 	}
-	if d := refusal(objections); asked == nil || d.Reason.final() {
+	// What came besides and is wrong is refused, or a handshake would hide who
+	// guesses.
+	if d := refusal(objections); asked == nil || d.Reason != NoCredential {
 		return d
 	}
 	return *asked

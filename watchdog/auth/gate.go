@@ -99,8 +99,9 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 
 		req := g.request(w, r)
 		defer g.done(req)
-		d := policy.Decide(req)
-		defer req.Settle(d.Handshake != nil) // a request that was refused has used nothing
+		var d Decision
+		defer func() { req.Settle(d.Handshake != nil) }() // a request that was refused has used nothing
+		d = policy.Decide(req)
 		if g.options.Throttle != nil && d.Reason.wrong() {
 			if wait := g.options.Throttle.Fail(r); wait > 0 {
 				d.Reason, d.RetryAfter = Throttled, wait

@@ -25,10 +25,13 @@ func (r *Request) Settle(used bool) {
 func settling(req *Request, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := &statusWriter{ResponseWriter: w}
-		whole := false
-		defer func() { req.Settle(whole && s.used()) }() // an answer that was cut off is asked for again
+		returned := false
+		// Once the answer has begun the function has done its part, whether the
+		// caller has waited for the rest or not. Without one, the caller has left
+		// or the function has failed, and the sender will try again.
+		defer func() { req.Settle(s.used() && (returned || s.status != 0)) }()
 		next.ServeHTTP(s, r)
-		whole = true
+		returned = true
 	})
 }
 

@@ -47,6 +47,10 @@ func TestSettle(t *testing.T) {
 		"panics amid the answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(200)
 			panic(http.ErrAbortHandler)
+		}, true},
+		"fails amid the answer": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(500)
+			panic(http.ErrAbortHandler)
 		}, false},
 		"flushes": {func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, true},
 		"hijacks": {func(w http.ResponseWriter, _ *http.Request) { _, _, _ = http.NewResponseController(w).Hijack() }, true},
@@ -116,12 +120,14 @@ func TestHandshake(t *testing.T) {
 		"another method admits":          {Rule{Accept: []Method{asked(false), admits}}, 204, true},
 		"another admits, it is verified": {Rule{Accept: []Method{asked(true), admits}}, 200, false},
 		"another method is final":        {Rule{Accept: []Method{asked(false), final}}, 413, false},
-		"another was wrong":              {Rule{Accept: []Method{wrong, asked(false)}}, 200, false},
+		"another was wrong":              {Rule{Accept: []Method{wrong, asked(false)}}, 401, false},
+		"wrong, behind it":               {Rule{Accept: []Method{asked(false), wrong}}, 401, false},
 		"all, and the other admits":      {Rule{All: []Method{asked(false), admits}}, 200, false},
 		"all, and the other does not":    {Rule{All: []Method{asked(true), none}}, 401, false},
 		"all, the other first":           {Rule{All: []Method{wrong, asked(true)}}, 401, false},
 		"all, the other could not tell":  {Rule{All: []Method{asked(true), away}}, 503, false},
-		"require does not matter":        {Rule{Accept: []Method{asked(true)}, Require: Requirement{Scopes: []string{"x"}}}, 200, false},
+		"require is not content":         {Rule{Accept: []Method{asked(true)}, Require: Requirement{Scopes: []string{"x"}}}, 403, false},
+		"require is content":             {Rule{Accept: []Method{asked(true)}, Require: Requirement{Subjects: []string{"hook"}}}, 200, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.rule.Match = "/"

@@ -42,9 +42,9 @@ const (
 
 // A verifier holds signatures against a message with one key.
 type verifier interface {
-	// verify returns what identifies the message if one of the signatures is
-	// good, and else nil. It looks at all of them, whichever is.
-	verify(message, signatures [][]byte) []byte
+	// verify reports whether one of the signatures is good. It looks at all of
+	// them, whichever is.
+	verify(message, signatures [][]byte) bool
 }
 
 // algorithms says how a key becomes a verifier.
@@ -103,48 +103,45 @@ func (m mac) sum(message [][]byte) []byte {
 	return h.Sum(nil)
 }
 
-func (m mac) verify(message, signatures [][]byte) []byte {
+func (m mac) verify(message, signatures [][]byte) bool {
 	want := m.sum(message)
 	good := false
 	for _, s := range signatures {
 		good = hmac.Equal(want, s) || good
 	}
-	if !good {
-		return nil
-	}
-	return want
+	return good
 }
 
 type token struct{ value secret.Value }
 
 func newToken(key []byte) (verifier, error) { return token{secret.New(key)}, nil }
 
-func (t token) verify(_, signatures [][]byte) []byte {
-	var found []byte
-	for _, s := range signatures {
-		if t.value.Equal(s) {
-			found = s
-		}
-	}
-	return found
-}
-
-// publicKey verifies one signature of a message.
-type publicKey func(message, signature []byte) bool
-
-// verify goes by the message: who has seen one signature by ECDSA can write
-// another that is as good.
-func (k publicKey) verify(message, signatures [][]byte) []byte {
-	whole := bytes.Join(message, nil)
+func (t token) verify(_, signatures [][]byte) bool {
 	good := false
 	for _, s := range signatures {
-		good = k(whole, s) || good
+		good = t.value.Equal(s) || good
 	}
-	if !good {
-		return nil
+	return good
+}
+
+// publicKey prepares a message for signatures to be held against it.
+type publicKey func(message [][]byte) (verify func(signature []byte) bool)
+
+func (k publicKey) verify(message, signatures [][]byte) bool {
+	check := k(message)
+	good := false
+	for _, s := range signatures {
+		good = check(s) || good
 	}
-	sum := sha256.Sum256(whole)
-	return sum[:]
+	return good
+}
+
+func sumSHA256(message [][]byte) []byte {
+	h := sha256.New()
+	for _, piece := range message {
+		h.Write(piece)
+	}
+	return h.Sum(nil)
 }
 
 func newEd25519(key []byte) (verifier, error) {
@@ -156,7 +153,10 @@ func newEd25519(key []byte) (verifier, error) {
 		}
 		key = k
 	}
-	return publicKey(func(message, signature []byte) bool { return ed25519.Verify(key, message, signature) }), nil
+	return publicKey(func(message [][]byte) func([]byte) bool {
+		whole := bytes.Join(message, nil)
+		return func(signature []byte) bool { return ed25519.Verify(key, whole, signature) }
+	}), nil
 }
 
 func newECDSA(key []byte) (verifier, error) {
@@ -165,22 +165,24 @@ func newECDSA(key []byte) (verifier, error) {
 	if err != nil || !ok || k.Curve != elliptic.P256() {
 		return nil, errors.New("want a public key on the curve P-256")
 	}
-	return publicKey(func(message, signature []byte) bool {
-		sum := sha256.Sum256(message)
-		return ecdsa.VerifyASN1(k, sum[:], signature)
+	return publicKey(func(message [][]byte) func([]byte) bool {
+		sum := sumSHA256(message)
+		return func(signature []byte) bool { return ecdsa.VerifyASN1(k, sum, signature) }
 	}), nil
 }
 
+// leastRSA is the shortest modulus in bits (RFC 8017; NIST SP 800-131A).
+const leastRSA = 2048
+
 func newRSA(key []byte) (verifier, error) {
-	const leastBits = 2048
 	pub, err := x509.ParsePKIXPublicKey(key)
 	k, ok := pub.(*rsa.PublicKey)
-	if err != nil || !ok || k.N.BitLen() < leastBits {
-		return nil, fmt.Errorf("want an RSA public key of at least %d bits", leastBits)
+	if err != nil || !ok || k.N.BitLen() < leastRSA {
+		return nil, fmt.Errorf("want an RSA public key of at least %d bits", leastRSA)
 	}
-	return publicKey(func(message, signature []byte) bool {
-		sum := sha256.Sum256(message)
-		return rsa.VerifyPKCS1v15(k, crypto.SHA256, sum[:], signature) == nil
+	return publicKey(func(message [][]byte) func([]byte) bool {
+		sum := sumSHA256(message)
+		return func(signature []byte) bool { return rsa.VerifyPKCS1v15(k, crypto.SHA256, sum, signature) == nil }
 	}), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -205,10 +206,13 @@ func (c *Config) Present(r *http.Request, p setting.Presentation) (body string, 
 
 // exampleBody is a body that a scheme can sign.
 func exampleBody(s Scheme) string {
-	if s.Items != "" {
-		return fmt.Sprintf(`{%q:[{"hello":"world"}]}`, s.Items)
+	if s.Items == "" {
+		return `{"hello":"world"}`
 	}
-	return `{"hello":"world"}`
+	document := map[string]any{}
+	_ = setJSON(document, s.Items, []any{map[string]any{"hello": "world"}}) // it is an object
+	b, _ := json.Marshal(document)
+	return string(b)
 }
 
 // NewSecret makes the content of one of the method's secrets for a try-out.
@@ -239,7 +243,7 @@ func (c *Config) NewSecret(secretName, _ string, _ time.Time) (file, credential 
 // Check says what is wrong with the configuration, as far as can be told
 // without the secret.
 func (c *Config) Check() setting.Problems {
-	_, ps := c.schemes()
+	schemes, ps := c.schemes()
 	kind := c.handshake()
 	for _, s := range []struct {
 		name, kind string
@@ -253,6 +257,17 @@ func (c *Config) Check() setting.Problems {
 	} {
 		if s.set && s.kind != kind {
 			ps.Add("", s.name, fmt.Errorf("is for the handshake %s", s.kind))
+		}
+	}
+	if c.VerifyToken != "" && c.VerifyToken == cmp.Or(c.Secret, DefaultSecret) {
+		ps.Add("", "verify_token", errors.New("want a secret of its own: it is sent in a query"))
+	}
+	if len(schemes) > 0 && !slices.ContainsFunc(schemes, func(s Scheme) bool { return s.Alg != Token }) && (c.Replay.Keep > 0 || c.ReplayMax > 0) {
+		ps.Add("", "replay", errors.New("the sender signs nothing, and a token is the same each time"))
+	}
+	if kind == "x-crc" || kind == "zoom" {
+		if len(schemes) > 0 && (schemes[0].Alg.isAsymmetric() || schemes[0].Alg == Token || kind == "x-crc" && schemes[0].Signed != "{body}") {
+			ps.Add("", "handshake", fmt.Errorf("%s is for senders that sign as %s does", kind, kind))
 		}
 	}
 	if (c.HandshakeFile != "") != !c.HandshakeUntil.IsZero() {

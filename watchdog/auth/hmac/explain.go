@@ -247,7 +247,7 @@ func (m *Method) explainMismatch(e *explanation, r *auth.Request, s *keyed, p pa
 			return 0
 		}
 		for _, k := range keys {
-			if k.verify(message, signatures) != nil {
+			if k.verify(message, signatures) {
 				return k.line
 			}
 		}

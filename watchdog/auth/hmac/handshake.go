@@ -62,7 +62,7 @@ var handshakes = map[string]handshake{
 		open: webSub, by: http.MethodGet, needs: "topics",
 		meaning: "GET with `hub.topic`, if it is one of `topics`",
 	},
-	"x-crc": {open: xCRC, by: http.MethodGet, meaning: "GET with `crc_token`, of letters and digits only: with others, whoever asks could have events signed"},
+	"x-crc": {open: xCRC, signed: noCRC, by: http.MethodGet, meaning: "GET with `crc_token`, of letters and digits only: with others, whoever asks could have events signed"},
 	"zoom":  {signed: zoom, meaning: "signed `endpoint.url_validation`; unsigned ones are refused, or whoever asks could have events signed"},
 }
 
@@ -92,6 +92,9 @@ func (m *Method) unsigned(r *auth.Request) error {
 		return auth.ErrNoCredential
 	}
 	h, err := m.handshake.open(m, r)
+	if d := (*auth.Denied)(nil); errors.As(err, &d) && (d.Reason == auth.TwoReadings || d.Reason == auth.TwoCredentials) {
+		return auth.ErrNoCredential // a query that is none of ours
+	}
 	if err != nil {
 		return err
 	}
@@ -251,6 +254,16 @@ func xCRC(m *Method, r *auth.Request) (*auth.Handshake, error) {
 		}
 	}
 	return nil, nil
+}
+
+// noCRC refuses a body that the handshake would have signed for anybody. No event
+// is such a one.
+func noCRC(_ *Method, r *auth.Request, _ *reading) (*auth.Handshake, error) {
+	body, err := r.ReadBody()
+	if err == nil && isPlain(string(body)) {
+		err = &auth.Denied{Reason: auth.BadSignature, Err: errors.New("the body could be a crc_token, which is signed for anybody")}
+	}
+	return nil, err
 }
 
 // cloudEvents is the abuse protection of the HTTP 1.1 Web Hooks for Event

@@ -54,7 +54,7 @@ func TestHandshakes(t *testing.T) {
 		"websub": {Config{Preset: "websub", Topics: topics}, "", map[string]ask{
 			"wanted":     {method: "GET", target: "/?" + topic + url.QueryEscape(topics[0]), status: 200, want: "15027"},
 			"foreign":    {method: "GET", target: "/?" + topic + "https%3A%2F%2Fevil.example%2F", status: 404},
-			"twice":      {method: "GET", target: "/?" + topic + url.QueryEscape(topics[0]) + "&hub.topic=x", status: 400},
+			"twice":      {method: "GET", target: "/?" + topic + url.QueryEscape(topics[0]) + "&hub.topic=x", status: 401},
 			"no echo":    {method: "GET", target: "/?hub.mode=subscribe&hub.challenge=%00&hub.topic=" + url.QueryEscape(topics[0]), status: 401},
 			"by POST":    {method: "POST", target: "/?" + topic + url.QueryEscape(topics[0]), status: 401},
 			"no mode":    {method: "GET", target: "/?hub.challenge=15027&hub.topic=" + url.QueryEscape(topics[0]), status: 401},
@@ -113,9 +113,11 @@ func TestHandshakes(t *testing.T) {
 		"x-crc": {Config{Preset: "x-twitter"}, "", map[string]ask{
 			"a token": {method: "GET", target: "/?crc_token=dGVzdA-_", status: 200, want: `{"response_token":"sha256=` + base64.StdEncoding.EncodeToString(mac("dGVzdA-_")) + `"}`},
 			"an event, which would be signed for whoever asks": {method: "GET", target: "/?crc_token=" + url.QueryEscape(`{"for_user_id":"1"}`), status: 401},
-			"too long": {method: "GET", target: "/?crc_token=" + strings.Repeat("a", 201), status: 401},
-			"empty":    {method: "GET", target: "/?crc_token=", status: 401},
-			"by POST":  {method: "POST", target: "/?crc_token=a", status: 401},
+			"too long":                         {method: "GET", target: "/?crc_token=" + strings.Repeat("a", 201), status: 401},
+			"empty":                            {method: "GET", target: "/?crc_token=", status: 401},
+			"a body that it would have signed": {method: "POST", target: "/", body: "action=delete", sign: true, status: 401, reason: auth.BadSignature},
+			"an event":                         {method: "POST", target: "/", body: `{"for_user_id":"1"}`, sign: true, status: 204},
+			"by POST":                          {method: "POST", target: "/?crc_token=a", status: 401},
 		}},
 		"dropbox": {Config{Preset: "dropbox"}, "", map[string]ask{
 			"asked":         {method: "GET", target: "/?challenge=abc%3Cb%3E", status: 200, want: "abc<b>"},

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
@@ -65,7 +64,6 @@ var (
 // keyed is a scheme with its keys.
 type keyed struct {
 	Scheme
-	label   string // tells it from the other schemes of the method
 	message template
 	paths   []string // of all that is looked for in a JSON body
 	keys    []signingKey
@@ -75,8 +73,7 @@ type keyed struct {
 // newKeyed returns a scheme that has no keys yet.
 func newKeyed(s Scheme) (keyed, error) {
 	t, err := parseTemplate(s.Signed)
-	label := strings.Join(append([]string{string(s.Alg), s.Signature.JSON, s.Signature.Query, s.Signature.Prefix, s.Signed}, s.Signature.Headers...), "\n")
-	return keyed{Scheme: s, label: label, message: t, paths: s.jsonPaths(t)}, err
+	return keyed{Scheme: s, message: t, paths: s.jsonPaths(t)}, err
 }
 
 type signingKey struct {
@@ -88,10 +85,10 @@ type signingKey struct {
 // has every problem with the configuration and every line of the secret that is
 // not a key.
 func New(name string, c Config, file secret.Value, o Options) (*Method, error) {
-	schemes, ps := c.schemes()
-	if err := ps.Err(); err != nil {
+	if err := c.Check().Err(); err != nil {
 		return nil, err
 	}
+	schemes, _ := c.schemes()
 	c.Secret = cmp.Or(c.Secret, DefaultSecret)
 	m := &Method{
 		name: name, config: c, publicURL: o.PublicURL, headers: c.Headers(),

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
@@ -535,6 +536,30 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		{"time beside without items", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{time}{body}", Time: Time{SigPrefix: "t="}}}, "time.sig_prefix: needs sig.split"},
 		{"public key as text", Config{Scheme: Scheme{Alg: RSA, Signature: sig}}, "secret.encoding: a public key"},
 		{"shared key as PEM", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Key: KeyForm{Encoding: KeyPEM}}}, "are for public keys"},
+		{"time in two places", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{body}", Time: Time{Source: Source{Header: "X-T", JSON: "ts"}}}}, "time: want one of"},
+		{"tolerance of nothing", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Time: Time{Tolerance: time.Minute}}}, "nothing says where the time stands"},
+		{"time of a token", Config{Scheme: Scheme{Alg: Token, Signature: sig, Time: Time{Source: Source{Header: "X-T"}}}}, "a token signs no time"},
+		{
+			"time of a JWT in a header",
+			Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X"}, Encoding: JWT}, BodyHash: BodyHash{Claim: "h"}, Time: Time{Source: Source{Header: "X-T"}}}},
+			"of a JWT it is a claim",
+		},
+		{"JWT without the body", Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{Headers: []string{"X"}, Encoding: JWT}}}, "body_hash: has no claim"},
+		{"JWT that is a token", Config{Scheme: Scheme{Alg: Token, Signature: Signature{Headers: []string{"X"}, Encoding: JWT}}}, "can't be signed by token"},
+		{"claim without a JWT", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, BodyHash: BodyHash{Claim: "h"}}}, "claims need jwt"},
+		{"hash in a query that is not signed", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{path}", BodyHash: BodyHash{Query: "h"}}}, "body_hash.query: is not covered"},
+		{"elements without a place", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Items: "x"}}, "items: needs sig.json"},
+		{"body with its signature in it", Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{JSON: "sig"}, Signed: "{body}"}}, "in which the signature itself stands"},
+		{"query with its signature in it", Config{Scheme: Scheme{Alg: SHA256, Signature: Signature{Query: "sig"}, Signed: "{query}{body}"}}, "in which the signature itself stands"},
+		{"header with its signature in it", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{header:x-sig}{body}"}}, "can't be part"},
+		{"Host", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{header:host}{body}"}}, "can't be part"},
+		{"Host that is required", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Require: map[string]string{"Host": "x"}}}, "require: Host"},
+		{"id in two places", Config{Scheme: Scheme{Alg: SHA256, Signature: sig, Signed: "{id}{body}", ID: Source{Header: "X", JSON: "y"}}}, "id: want one of"},
+		{"tolerance without a time", Config{Preset: "github", Tolerance: time.Minute}, "tolerance: the sender signs no time"},
+		{"replay of a token", Config{Preset: "telegram", Replay: Replay{Keep: time.Hour}}, "replay: the sender signs nothing"},
+		{"crc of another template", Config{Preset: "slack", Handshake: "x-crc"}, "handshake: x-crc is for"},
+		{"zoom with a key pair", Config{Preset: "discord", Handshake: "zoom"}, "handshake: zoom is for"},
+		{"one secret for two things", Config{Preset: "meta", VerifyToken: "webhook-secret"}, "verify_token: want a secret of its own"},
 		{"token that signs", Config{Scheme: Scheme{Alg: Token, Signature: sig, Signed: "{body}"}}, "a token signs nothing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -836,6 +861,58 @@ func FuzzSignature(f *testing.F) {
 	})
 }
 
+// TestJSONCosts: what has not been proved costs no more memory than itself, and
+// names that some parser takes for one are one.
+func TestJSONCosts(t *testing.T) {
+	zeros := `{"notificationItems":[` + strings.Repeat("0,", 1<<18) + `0]}`
+	for name, look := range map[string]func(){
+		"elements": func() {
+			if list, err := jsonArray([]byte(zeros), "notificationItems", maxItems); err != nil || len(list) != maxItems+1 {
+				t.Errorf("got %d elements and %v, want %d", len(list), err, maxItems+1)
+			}
+		},
+		"no object": func() { _, _ = jsonValues([]byte(zeros[21:len(zeros)-1]), []string{"a.b"}) },
+		"names":     func() { _, _ = jsonValues([]byte(`{`+strings.Repeat(`"a":0,`, 1<<16)+`"c":0}`), []string{"b.c"}) },
+	} {
+		if n := testing.AllocsPerRun(3, look); n > 1<<17 {
+			t.Errorf("%s: %.0f allocations", name, n)
+		}
+	}
+	for _, body := range []string{`{"items":1,"ITEMS":2}`, `{"items":1,"item\u017f":2}`, "{\"items\":1,\"item\u017f\":2}", `{"items":1,"\u0069tems":2}`} {
+		if values, err := jsonValues([]byte(body), []string{"items"}); err == nil {
+			t.Errorf("%s: got %v, want it refused", body, values)
+		}
+	}
+	for body, want := range map[string]string{
+		` {"x":{"items":"no"},"items" : "a\n\u00e4" }`: "a\nä", `{"items":1e3}`: "1e3", `{"items":true}`: "", `{"items":["x"]}`: "", `[{"items":"x"}]`: "", `"items"`: "", `{"\u0069tems":"x"}`: "x",
+	} {
+		if values, err := jsonValues([]byte(body), []string{"items"}); err != nil || values["items"] != want {
+			t.Errorf("%s: got %v and %v, want %q", body, values, err, want)
+		}
+	}
+}
+
+// TestSlowBody: a body that takes its time does not make the window longer.
+func TestSlowBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := mustNew(t, Config{Preset: "slack", Tolerance: 2 * time.Second}, key)
+		r := post("b")
+		if _, err := Sign(Presets["slack"].Schemes, r, []byte("b"), secret.New([]byte(key)), SignOptions{At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		late, w := io.Pipe()
+		r.Body, r.ContentLength = late, -1
+		go func() {
+			time.Sleep(3 * time.Second)
+			_, _ = io.WriteString(w, "b")
+			_ = w.Close()
+		}()
+		if _, got := authtest.Ask(m, r); got != auth.Stale {
+			t.Errorf("got %q, want it stale", got)
+		}
+	})
+}
+
 // FuzzItems holds that of all texts in a header with several items, one is
 // admitted only if it has exactly one time, verbatim in the signature, and a
 // signature over it among its items: it has one reading.
@@ -1009,6 +1086,18 @@ func BenchmarkVerify(b *testing.B) {
 			if _, err := m.Authenticate(auth.NewRequest(r, auth.NewBuffers(2<<20, 4<<20))); err != nil {
 				b.Fatal(err)
 			}
+		}
+	})
+	b.Run("verify and remember", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		m := mustNew(b, Config{Replay: Replay{Keep: time.Hour}}, key)
+		sig := signature(key, body)
+		for b.Loop() {
+			r := auth.NewRequest(post(body, "X-Hub-Signature-256: "+sig), auth.NewBuffers(2<<20, 4<<20))
+			if _, err := m.Authenticate(r); err != nil {
+				b.Fatal(err)
+			}
+			r.Settle(false)
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -62,44 +61,54 @@ func jsonBody(r *auth.Request) ([]byte, error) {
 	return body, err
 }
 
-// jsonArray returns the elements of the array at a path; none if there is no
-// array. As everywhere, a name that stands twice on the way is refused.
-func jsonArray(body []byte, path string) ([]json.RawMessage, error) {
-	for name := range strings.SplitSeq(path, ".") {
-		var object map[string]json.RawMessage
-		if err := json.Unmarshal(body, &object); err != nil {
-			return nil, err
-		}
-		if _, err := jsonValues(body, []string{name}); err != nil {
-			return nil, err
-		}
-		body = object[name]
-		if body == nil {
-			return nil, nil
-		}
-	}
-	var list []json.RawMessage
-	err := json.Unmarshal(body, &list)
-	return list, err
-}
+var errJSON = errors.New("does not parse")
 
 // jsonValues returns the texts of the strings and numbers at paths. A name that
 // stands twice in an object on the way, in whatever case, is refused: parsers
-// differ on which one counts.
-func jsonValues(body []byte, paths []string) (map[string]string, error) {
-	s := &search{Decoder: json.NewDecoder(bytes.NewReader(body)), found: map[string]string{}}
-	s.UseNumber()
+// differ on which one counts. Nothing else of the text is kept, however long it
+// is.
+func jsonValues(text []byte, paths []string) (map[string]string, error) {
+	if !json.Valid(text) {
+		return nil, errJSON
+	}
+	found := map[string]string{}
 	var targets []target
 	for _, p := range paths {
 		targets = append(targets, target{p, strings.Split(p, ".")})
 	}
-	if err := s.look(targets); err != nil {
-		return nil, err
+	_, err := look(trimJSON(text), targets, func(path string, value []byte) {
+		switch value[0] {
+		case '"':
+			found[path] = unquote(value)
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			found[path] = string(value)
+		}
+	})
+	return found, err
+}
+
+// jsonArray returns the elements of the array at a path, at most one more than
+// most; none if there is no array. As everywhere, a name that stands twice on
+// the way is refused.
+func jsonArray(text []byte, path string, most int) ([][]byte, error) {
+	if !json.Valid(text) {
+		return nil, errJSON
 	}
-	if _, err := s.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("text after the end")
-	}
-	return s.found, nil
+	var elements [][]byte
+	_, err := look(trimJSON(text), []target{{path, strings.Split(path, ".")}}, func(_ string, value []byte) {
+		if value[0] != '[' {
+			return
+		}
+		for rest := trimJSON(value[1:]); rest[0] != ']' && len(elements) <= most; {
+			n := skip(rest)
+			elements = append(elements, rest[:n])
+			rest = trimJSON(rest[n:])
+			if rest[0] == ',' {
+				rest = trimJSON(rest[1:])
+			}
+		}
+	})
+	return elements, err
 }
 
 // A target is a path and what is left of it from here.
@@ -108,74 +117,123 @@ type target struct {
 	left []string
 }
 
-// A search goes through a JSON text once.
-type search struct {
-	*json.Decoder
-	found map[string]string // by paths
+// look goes through the value at the beginning of a valid JSON text, tells of
+// the values at the ends of the paths, and returns how long the value is.
+// Beside the paths it passes over everything.
+func look(text []byte, targets []target, tell func(path string, value []byte)) (int, error) {
+	if len(targets) == 0 || text[0] != '{' {
+		n := skip(text)
+		for _, t := range targets {
+			if len(t.left) == 0 {
+				tell(t.path, text[:n])
+			}
+		}
+		return n, nil
+	}
+	var seen []string
+	rest := trimJSON(text[1:])
+	for rest[0] != '}' {
+		n := skip(rest)
+		name := rest[:n]
+		rest = trimJSON(trimJSON(rest[n:])[1:]) // the colon
+		var next []target
+		var err error
+		if next, seen, err = follow(name, targets, seen); err != nil {
+			return 0, err
+		}
+		if n, err = look(rest, next, tell); err != nil {
+			return 0, err
+		}
+		rest = trimJSON(rest[n:])
+		if rest[0] == ',' {
+			rest = trimJSON(rest[1:])
+		}
+	}
+	return len(text) - len(rest) + 1, nil
 }
 
-// look reads one value. Beside the paths it reads on without looking.
-func (s *search) look(targets []target) error {
-	if len(targets) == 0 {
-		var skipped json.RawMessage
-		return s.Decode(&skipped)
-	}
-	token, err := s.Token()
-	if err != nil {
-		return err
-	}
-	switch v := token.(type) {
-	case json.Delim:
-		return s.inside(v, targets)
-	case string:
-		s.take(v, targets)
-	case json.Number:
-		s.take(v.String(), targets)
-	}
-	return nil
-}
-
-func (s *search) take(text string, targets []target) {
+// follow returns what is looked for below a name of an object, as it is
+// written. seen are the names that have come before and were looked for.
+func follow(written []byte, targets []target, seen []string) (next []target, all []string, err error) {
+	name := ""
+	wanted := false
 	for _, t := range targets {
 		if len(t.left) == 0 {
-			s.found[t.path] = text
+			continue
+		}
+		if name == "" {
+			name = unquote(written)
+		}
+		if !strings.EqualFold(t.left[0], name) {
+			continue
+		}
+		wanted = true
+		if t.left[0] == name {
+			next = append(next, target{t.path, t.left[1:]})
 		}
 	}
+	if !wanted {
+		return nil, seen, nil
+	}
+	if slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, name) }) {
+		return nil, nil, fmt.Errorf("%q stands twice", name)
+	}
+	return next, append(seen, name), nil
 }
 
-// inside reads the rest of an object or an array.
-func (s *search) inside(open json.Delim, targets []target) error {
-	var seen []string
-	for s.More() {
-		var next []target
-		if open == '{' {
-			token, err := s.Token()
-			if err != nil {
-				return err
-			}
-			name, _ := token.(string)
-			wanted := false
-			for _, t := range targets {
-				if len(t.left) == 0 || !strings.EqualFold(t.left[0], name) {
-					continue
-				}
-				wanted = true
-				if t.left[0] == name {
-					next = append(next, target{t.path, t.left[1:]})
-				}
-			}
-			if wanted {
-				folded := strings.ToLower(name)
-				if slices.Contains(seen, folded) {
-					return fmt.Errorf("%q stands twice", name)
-				}
-				seen = append(seen, folded)
-			}
+// unquote is the text of a JSON string.
+func unquote(written []byte) string {
+	if bytes.IndexByte(written, '\\') < 0 {
+		return strings.ToValidUTF8(string(written[1:len(written)-1]), "\ufffd")
+	}
+	var s string
+	_ = json.Unmarshal(written, &s) // it is valid
+	return s
+}
+
+func trimJSON(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
+
+// skip is the length of the value at the beginning of a valid JSON text.
+func skip(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		case '"':
+			i += quoted(text[i:]) - 1
+		case ' ', '\t', '\r', '\n', ',', ':':
+			continue
+		default:
+			i += scalar(text[i:]) - 1
 		}
-		if err := s.look(next); err != nil {
-			return err
+		if depth == 0 {
+			return i + 1
 		}
 	}
-	_, err := s.Token() // the closing bracket
-	return err
+	return len(text)
+}
+
+// quoted is the length of the string at the beginning of a text.
+func quoted(text []byte) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// scalar is the length of the number or word at the beginning of a text.
+func scalar(text []byte) int {
+	if n := bytes.IndexAny(text, " \t\r\n,:]}"); n >= 0 {
+		return n
+	}
+	return len(text)
 }

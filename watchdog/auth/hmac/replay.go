@@ -3,8 +3,10 @@ package hmac
 import (
 	"container/heap"
 	"context"
-	"crypto/sha256"
+	"encoding/binary"
 	"errors"
+	"hash/maphash"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -12,22 +14,20 @@ import (
 	"auth-watchdog/watchdog/auth"
 )
 
-// A Mark identifies a signed request: the SHA-256 of its scheme and of the
-// signature that was found good, in its one decoded form.
-type Mark [sha256.Size]byte
-
-// mark identifies what a key has verified.
-func (s *keyed) mark(verified []byte) Mark {
-	h := sha256.New()
-	h.Write([]byte(s.label))
-	h.Write([]byte{0})
-	h.Write(verified)
-	return Mark(h.Sum(nil))
-}
+// A Mark identifies a signed message.
+type Mark [16]byte
 
 // Replays remembers which requests have been served. One may be shared by many
 // processes; then its claims have to end by themselves if a process dies.
+//
+// A request is known by the message whose signature was found good, and not by
+// the signature: of several that a request brings, by several keys or in
+// several headers, whoever has seen it could send any one.
 type Replays interface {
+	// Mark identifies a message, which is in pieces; scheme says how it was put
+	// together. It is the same wherever the Replays are the same.
+	Mark(scheme string, message [][]byte) Mark
+
 	// Claim takes a mark while its request is in flight. The error is
 	// ErrReplayed if it was kept or is claimed, ErrReplaysFull if nothing more
 	// can be remembered, and any other if it could not tell.
@@ -52,6 +52,7 @@ const DefaultReplays = 100_000
 type Memory struct {
 	most  int
 	evict bool
+	seed  maphash.Seed
 
 	mu      sync.Mutex
 	claimed map[Mark]struct{}
@@ -63,7 +64,22 @@ type Memory struct {
 // included. When it is full, it forgets the one that would be forgotten first
 // if evict is set, and refuses otherwise.
 func NewMemory(most int, evict bool) *Memory {
-	return &Memory{most: most, evict: evict, claimed: map[Mark]struct{}{}, kept: map[Mark]struct{}{}}
+	return &Memory{most: most, evict: evict, seed: maphash.MakeSeed(), claimed: map[Mark]struct{}{}, kept: map[Mark]struct{}{}}
+}
+
+// Mark implements [Replays]. The hash is fast and has 64 bits: two messages with
+// the same one, which nobody can look for without the seed, would have the second
+// refused and nothing let through.
+func (m *Memory) Mark(scheme string, message [][]byte) Mark {
+	var mark Mark
+	sum, length := maphash.String(m.seed, scheme), 0
+	for _, piece := range message {
+		sum = bits.RotateLeft64(sum, 1) ^ maphash.Bytes(m.seed, piece)*0x9e3779b97f4a7c15
+		length = length*31 + len(piece)
+	}
+	binary.LittleEndian.PutUint64(mark[:8], sum)
+	binary.LittleEndian.PutUint64(mark[8:], uint64(length))
+	return mark
 }
 
 // Claim implements [Replays].
@@ -155,31 +171,30 @@ func (m *Method) keep(s *keyed) time.Duration {
 // claim has a request that is signed well served once.
 func (m *Method) claim(r *auth.Request, rd *reading) error {
 	keep := m.keep(rd.scheme)
-	if keep == 0 {
+	if keep == 0 || m.offline {
 		return nil
 	}
 	var marks []Mark
 	for i := range rd.parts {
-		for _, mark := range rd.parts[i].marks {
-			if slices.Contains(marks, mark) {
-				continue // of another element that is the same
-			}
-			err := m.replays.Claim(r.Context(), mark)
-			if err == nil {
-				marks = append(marks, mark)
-				continue
-			}
-			for _, mark := range marks {
-				m.replays.Settle(mark, 0)
-			}
-			switch {
-			case errors.Is(err, ErrReplayed):
-				return &auth.Denied{Reason: auth.Replayed, Err: err}
-			case errors.Is(err, ErrReplaysFull):
-				return &auth.Denied{Reason: auth.ReplaysFull, Err: err}
-			}
-			return err
+		mark := m.replays.Mark(rd.scheme.Signed, rd.parts[i].message)
+		if slices.Contains(marks, mark) {
+			continue // of another element that is the same
 		}
+		err := m.replays.Claim(r.Context(), mark)
+		if err == nil {
+			marks = append(marks, mark)
+			continue
+		}
+		for _, mark := range marks {
+			m.replays.Settle(mark, 0)
+		}
+		switch {
+		case errors.Is(err, ErrReplayed):
+			return &auth.Denied{Reason: auth.Replayed, Err: err}
+		case errors.Is(err, ErrReplaysFull):
+			return &auth.Denied{Reason: auth.ReplaysFull, Err: err}
+		}
+		return err
 	}
 	r.OnSettled(func(used bool) {
 		for _, mark := range marks {

@@ -3,6 +3,7 @@ package hmac
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
@@ -232,6 +233,34 @@ func TestReplay(t *testing.T) {
 		check(t, "both", ask(s, both), auth.Admitted)
 		check(t, "the first alone", ask(s, again(&http.Request{Header: http.Header{"Stripe-Signature": {a}}}, "b")), auth.Replayed)
 		check(t, "the second alone", ask(s, again(&http.Request{Header: http.Header{"Stripe-Signature": {b}}}, "b")), auth.Replayed)
+	})
+	t.Run("under another header", func(t *testing.T) {
+		s := open(t, Config{Preset: "gitea", Replay: Replay{Keep: time.Hour}}, key, nil)
+		mac := signature(key, "b")[7:]
+		check(t, "first", ask(s, post("b", "X-Gitea-Signature: "+mac)), auth.Admitted)
+		for _, header := range []string{"X-Gitea-Signature: ", "X-Hub-Signature-256: sha256=", "X-Forgejo-Signature: ", "X-Gogs-Signature: "} {
+			check(t, header, ask(s, post("b", header+mac)), auth.Replayed)
+		}
+	})
+	t.Run("the other algorithm's signature", func(t *testing.T) {
+		private := ed25519.NewKeyFromSeed([]byte(strings.Repeat("s", 32)))
+		public := "whpk_" + base64.StdEncoding.EncodeToString(private.Public().(ed25519.PublicKey)) //nolint:forcetypeassert // it is its own
+		shared := "whsec_" + base64.StdEncoding.EncodeToString([]byte(key))
+		r := signed(t, "standard-webhooks", shared, "b", time.Now())
+		at, id, mac := r.Header.Get("Webhook-Timestamp"), r.Header.Get("Webhook-Id"), r.Header.Get("Webhook-Signature")
+		other := "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(private, []byte(id+"."+at+".b")))
+		s := open(t, Config{Preset: "standard-webhooks"}, shared+"\n"+public, nil)
+		for i, value := range []string{mac + " " + other, mac, other} {
+			r.Header.Set("Webhook-Signature", value)
+			check(t, value, ask(s, again(r, "b")), []auth.Reason{auth.Admitted, auth.Replayed, auth.Replayed}[i])
+		}
+	})
+	t.Run("by a key that was not known then", func(t *testing.T) {
+		const other = "whsec_another_secret_of_stripe_for_replays"
+		memory, now := NewMemory(10, false), time.Now()
+		a, b := signed(t, "stripe", stripeKey, "b", now), signed(t, "stripe", other, "b", now)
+		check(t, "first", ask(open(t, Config{Preset: "stripe"}, stripeKey, memory), again(a, "b")), auth.Admitted)
+		check(t, "later", ask(open(t, Config{Preset: "stripe"}, stripeKey+"\n"+other, memory), again(b, "b")), auth.Replayed)
 	})
 	t.Run("survives new keys", func(t *testing.T) {
 		memory := NewMemory(10, false)

@@ -234,8 +234,40 @@ func (s Scheme) problems() setting.Problems {
 	if t.has("id") && s.ID.isZero() {
 		bad("signed", "has {id}, and there is no id.header or id.json")
 	}
-	if s.Time.SigPrefix != "" && (!s.Time.Source.isZero() || s.Signature.Split == "") {
-		bad("time.sig_prefix", "needs sig.split, and excludes time.header and time.json")
+	if s.Time.SigPrefix != "" && s.Signature.Split == "" {
+		bad("time.sig_prefix", "needs sig.split")
+	}
+	sources := 0
+	for _, from := range []string{s.Time.Header, s.Time.JSON, s.Time.SigPrefix, s.Time.Claim} {
+		if from != "" {
+			sources++
+		}
+	}
+	switch {
+	case sources > 1:
+		bad("time", "want one of header, json, sig_prefix and claim")
+	case sources == 0 && (s.Time.Tolerance != 0 || s.Time.Unjudged):
+		bad("time", "want one of header, json, sig_prefix and claim: nothing says where the time stands")
+	case sources == 1 && s.Alg == Token:
+		bad("time", "a token signs no time")
+	case sources == 1 && s.isJWT() && s.Time.Claim == "":
+		bad("time", "of a JWT it is a claim")
+	}
+	if s.ID.Header != "" && s.ID.JSON != "" {
+		bad("id", "want one of header and json")
+	}
+	for name := range s.Require {
+		if name == "Host" {
+			bad("require", "Host is not a header that is signed: {url} has public_url")
+		}
+	}
+	for _, p := range t {
+		if p.kind == "header" && (http.CanonicalHeaderKey(p.text) == "Host" || slices.ContainsFunc(s.Signature.Headers, func(h string) bool { return strings.EqualFold(h, p.text) })) {
+			bad("signed", "{header:%s} can't be part of what is signed", p.text)
+		}
+	}
+	if s.Signature.Query != "" && (t.has("query") || t.has("url") || t.has("url_decoded")) {
+		bad("signed", "has the query, in which the signature itself stands")
 	}
 	if !s.Time.isZero() && s.Alg != Token && !s.isJWT() && !t.has("time") && (s.Time.JSON == "" || !t.has("body")) {
 		bad("time", "is not covered by the signature, for signed has no {time}")

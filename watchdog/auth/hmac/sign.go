@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -37,8 +38,7 @@ type SignOptions struct {
 
 // Sign makes of r and body what a sender would send, by the first of the
 // schemes that suits them, with the first key of a secret file. For a scheme
-// with a key pair that is the private key: in PEM (PKCS #8, SEC 1 or PKCS #1)
-// or, of Ed25519, the seed written as the scheme's public key. It sets headers
+// with a key pair that is the private key in PEM (PKCS #8, SEC 1 or PKCS #1). It sets headers
 // and query of r and returns the body, which is another than the given if time
 // or signature stand in it.
 func Sign(schemes []Scheme, r *http.Request, body []byte, file secret.Value, o SignOptions) ([]byte, error) {
@@ -96,7 +96,11 @@ func (s Scheme) sign(r *http.Request, body []byte, file secret.Value, o SignOpti
 		r.URL = withParameter(r.URL, s.BodyHash.Query, s.BodyHash.of(body))
 	}
 	if s.isJWT() {
-		return body, s.place(r, at, s.token(sign, body, o.At))
+		text, err := s.token(sign, body, at)
+		if err != nil {
+			return nil, err
+		}
+		return body, s.place(r, at, s.Signature.Prefix+text)
 	}
 	signature := func(element []byte) (string, error) {
 		seen := r.Clone(context.Background())
@@ -106,14 +110,15 @@ func (s Scheme) sign(r *http.Request, body []byte, file secret.Value, o SignOpti
 		if err != nil {
 			return "", err
 		}
-		return s.Signature.Prefix + sign(pieces), nil
+		text, err := sign(pieces)
+		return s.Signature.Prefix + text, err
 	}
 	if s.Signature.JSON == "" {
 		text, err := signature(nil)
 		if err != nil {
 			return nil, err
 		}
-		return body, s.place(r, at, func() string { return text })
+		return body, s.place(r, at, text)
 	}
 	return s.eachElement(body, func(element any, raw []byte) error {
 		text, err := signature(raw)
@@ -125,11 +130,7 @@ func (s Scheme) sign(r *http.Request, body []byte, file secret.Value, o SignOpti
 }
 
 // place puts a signature where it stands in a request.
-func (s Scheme) place(r *http.Request, at string, signature func() string) error {
-	value := signature()
-	if !strings.HasPrefix(value, s.Signature.Prefix) {
-		value = s.Signature.Prefix + value
-	}
+func (s Scheme) place(r *http.Request, at, value string) error {
 	if s.Time.SigPrefix != "" {
 		value = s.Time.SigPrefix + at + s.Signature.Split + value
 	}
@@ -149,20 +150,29 @@ func withParameter(u *url.URL, name, value string) *url.URL {
 }
 
 // token makes the text of a JWT.
-func (s Scheme) token(sign func([][]byte) string, body []byte, at time.Time) func() string {
-	claims := map[string]any{}
+func (s Scheme) token(sign func([][]byte) (string, error), body []byte, at string) (string, error) {
+	var claims any = map[string]any{}
 	if s.Time.Claim != "" {
-		claims[s.Time.Claim] = at.Unix()
+		_ = setJSON(claims, s.Time.Claim, s.Time.value(at)) // it is an object
 	}
 	if s.BodyHash.Claim != "" {
-		claims[s.BodyHash.Claim] = s.BodyHash.of(body)
+		_ = setJSON(claims, s.BodyHash.Claim, s.BodyHash.of(body))
 	}
 	part := func(v any) string {
 		b, _ := json.Marshal(v) // texts and numbers only
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
 	signed := part(map[string]string{"alg": jwtNames[s.Alg], "typ": "JWT"}) + "." + part(claims)
-	return func() string { return signed + "." + sign([][]byte{[]byte(signed)}) }
+	signature, err := sign([][]byte{[]byte(signed)})
+	return signed + "." + signature, err
+}
+
+// value is a time as JSON has it: a number, or a text.
+func (t Time) value(at string) any {
+	if t.Format == Unix || t.Format == UnixMS {
+		return json.Number(at)
+	}
+	return at
 }
 
 func (h BodyHash) of(body []byte) string {
@@ -174,10 +184,7 @@ func (h BodyHash) of(body []byte) string {
 func (s Scheme) fill(body []byte, at string) ([]byte, error) {
 	values := map[string]any{}
 	if s.Time.JSON != "" {
-		values[s.Time.JSON] = json.Number(at)
-		if s.Time.Format != Unix && s.Time.Format != UnixMS {
-			values[s.Time.JSON] = at
-		}
+		values[s.Time.JSON] = s.Time.value(at)
 	}
 	if s.ID.JSON != "" {
 		values[s.ID.JSON] = rand.Text()
@@ -264,13 +271,16 @@ func setJSON(document any, path string, value any) error {
 
 // signer returns what makes the text of a signature with the first key of a
 // secret file.
-func (s Scheme) signer(file secret.Value) (func(message [][]byte) string, error) {
+func (s Scheme) signer(file secret.Value) (func(message [][]byte) (string, error), error) {
 	if s.Alg.isAsymmetric() {
 		sign, err := s.privateKey(file)
 		if err != nil {
 			return nil, err
 		}
-		return func(message [][]byte) string { return s.Signature.Encoding.encode(sign(bytes.Join(message, nil))) }, nil
+		return func(message [][]byte) (string, error) {
+			signature, err := sign(bytes.Join(message, nil))
+			return s.Signature.Encoding.encode(signature), err
+		}, nil
 	}
 	lines := linesOf(file, s.Key.Encoding)
 	if len(lines) == 0 {
@@ -281,7 +291,7 @@ func (s Scheme) signer(file secret.Value) (func(message [][]byte) string, error)
 		return nil, fmt.Errorf("line %d of the secret: %w", lines[0].number, err)
 	}
 	if s.Alg == Token {
-		return func([][]byte) string { return string(key) }, nil
+		return func([][]byte) (string, error) { return string(key), nil }, nil
 	}
 	v, err := algorithms[s.Alg](key)
 	if err != nil {
@@ -291,39 +301,28 @@ func (s Scheme) signer(file secret.Value) (func(message [][]byte) string, error)
 	if !ok {
 		return nil, fmt.Errorf("%s can't be signed", s.Alg)
 	}
-	return func(message [][]byte) string { return s.Signature.Encoding.encode(m.sum(message)) }, nil
+	return func(message [][]byte) (string, error) { return s.Signature.Encoding.encode(m.sum(message)), nil }, nil
 }
 
 // privateKey reads a private key.
-func (s Scheme) privateKey(file secret.Value) (func(message []byte) []byte, error) {
-	key := parsePrivateKey(file.Reveal())
-	if key == nil && s.Alg == Ed25519 {
-		for _, l := range file.Lines() {
-			if seed, err := s.Key.key(l.Reveal()); err == nil && len(seed) == ed25519.SeedSize {
-				key = ed25519.NewKeyFromSeed(seed)
-			}
-			break
-		}
-	}
-	switch k := key.(type) {
+func (s Scheme) privateKey(file secret.Value) (func(message []byte) ([]byte, error), error) {
+	switch k := parsePrivateKey(file.Reveal()).(type) {
 	case ed25519.PrivateKey:
 		if s.Alg == Ed25519 {
-			return func(message []byte) []byte { return ed25519.Sign(k, message) }, nil
+			return func(message []byte) ([]byte, error) { return ed25519.Sign(k, message), nil }, nil
 		}
 	case *ecdsa.PrivateKey:
-		if s.Alg == ECDSA {
-			return func(message []byte) []byte {
+		if s.Alg == ECDSA && k.Curve == elliptic.P256() {
+			return func(message []byte) ([]byte, error) {
 				sum := sha256.Sum256(message)
-				signature, _ := ecdsa.SignASN1(rand.Reader, k, sum[:]) // fails for other curves only, and then verifies nowhere
-				return signature
+				return ecdsa.SignASN1(rand.Reader, k, sum[:])
 			}, nil
 		}
 	case *rsa.PrivateKey:
-		if s.Alg == RSA {
-			return func(message []byte) []byte {
+		if s.Alg == RSA && k.N.BitLen() >= leastRSA {
+			return func(message []byte) ([]byte, error) {
 				sum := sha256.Sum256(message)
-				signature, _ := rsa.SignPKCS1v15(nil, k, crypto.SHA256, sum[:]) // likewise, for keys that are too short
-				return signature
+				return rsa.SignPKCS1v15(nil, k, crypto.SHA256, sum[:])
 			}, nil
 		}
 	}

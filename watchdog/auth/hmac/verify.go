@@ -1,6 +1,7 @@
 package hmac
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"errors"
 	"net/url"
@@ -24,9 +25,8 @@ type part struct {
 	at       string   // the time as it is written
 	message  [][]byte // what is signed, in pieces
 
-	line  int      // of the key that made a signature; 0 if none did
-	key   verifier // that key
-	marks []Mark   // of the signatures that are good
+	line int      // of the key that made a signature; 0 if none did
+	key  verifier // that key
 }
 
 // line is that of the key behind the request.
@@ -52,6 +52,10 @@ func (m *Method) judge(r *auth.Request) (*reading, error) {
 	return &reading{}, auth.ErrNoCredential
 }
 
+// maxAsymmetric is how many signatures by a private key one request may bring:
+// each costs as much as hashing the body.
+const maxAsymmetric = 3
+
 // maxItems is how many elements of a body may have signatures of their own.
 const maxItems = 100
 
@@ -75,7 +79,7 @@ func (s *keyed) find(r *auth.Request) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	elements, err := jsonArray(body, s.Items)
+	elements, err := jsonArray(body, s.Items, maxItems)
 	switch {
 	case err != nil:
 		return nil, malformed("the body as JSON: %w", err)
@@ -122,36 +126,65 @@ func (m *Method) verify(s *keyed, p *part) error {
 		if p.at, err = s.Time.text(p.document, p.items); err != nil {
 			return err
 		}
-		if err = s.Time.judge(p.at, m.now()); err != nil {
-			return err
-		}
+	}
+	if err = m.judgeTime(s, p); err != nil {
+		return err
 	}
 	for _, base := range s.bases(m.publicURL) {
 		if t := p.document.token; t != nil {
-			if err = t.judge(m.now()); err != nil {
-				return err
-			}
 			p.message = [][]byte{[]byte(t.signed)}
 		} else if p.message, err = s.pieces(p.document, p.at, base); err != nil {
 			return err
 		}
 		for _, k := range s.keys { // all of them, whichever matches
-			found := k.verify(p.message, signatures)
-			if found != nil && p.line == 0 {
+			if k.verify(p.message, signatures) && p.line == 0 {
 				p.line, p.key = k.line, k.verifier
-			}
-			if found != nil && s.Alg != Token {
-				p.marks = append(p.marks, s.mark(found))
 			}
 		}
 		if p.line > 0 {
 			break
 		}
 	}
-	if p.line == 0 {
+	if p.line == 0 || m.confusable(s, p.message) {
 		return &auth.Denied{Reason: auth.BadSignature}
 	}
-	return s.checkBodyHash(p)
+	if err := s.checkBodyHash(p); err != nil {
+		return err
+	}
+	return m.judgeTime(s, p) // again: the body may have taken its time
+}
+
+// judgeTime holds the times of a part against now.
+func (m *Method) judgeTime(s *keyed, p *part) error {
+	if !s.Time.isZero() {
+		if err := s.Time.judge(p.at, m.now()); err != nil {
+			return err
+		}
+	}
+	if t := p.document.token; t != nil {
+		return t.judge(m.now())
+	}
+	return nil
+}
+
+// confusable reports whether a body that is signed alone could be what another
+// of the sender's schemes signs, a time before a body: then whoever has seen a
+// request by the one could send its signature by the other, without its time.
+func (m *Method) confusable(s *keyed, message [][]byte) bool {
+	if s.Signed != "{body}" {
+		return false
+	}
+	for i := range m.schemes {
+		o := &m.schemes[i]
+		if o.Alg != s.Alg || len(o.message) < 2 || o.message[0].kind != "time" || o.message[1].kind != "text" {
+			continue
+		}
+		before, _, found := bytes.Cut(bytes.Join(message, nil), []byte(o.message[1].text))
+		if _, err := o.Time.parse(string(before)); found && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // bases are the public URLs that may be signed: the one that is configured and,
@@ -181,6 +214,9 @@ func (s *keyed) signatures(p *part) ([][]byte, error) {
 			list = append(list, []byte(t))
 		}
 		return list, nil
+	}
+	if s.Alg.isAsymmetric() && len(p.texts) > maxAsymmetric {
+		return nil, malformed("more than %d signatures by a private key", maxAsymmetric)
 	}
 	if !s.isJWT() {
 		return s.Signature.decode(p.texts, s.Alg.size())

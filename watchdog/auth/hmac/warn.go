@@ -29,7 +29,7 @@ func (m *Method) warn() {
 			add("signatures are HMAC-SHA1: nobody has forged one yet, but a sender that offers SHA-256 should be asked for it")
 		}
 		if s.message.has("form") {
-			add("a form is signed without what stands between its names and values: who has seen one request can move a letter from one to the other")
+			add("a form is signed without what stands between its names and values: who has seen one request can move letters from one to the other, and out of the URL")
 		}
 		keep := m.keep(s)
 		switch {
