@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -231,6 +232,16 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan str
 			Report: report,
 		}), nil
 	}
+}
+
+// MemoryLimit is how much memory in bytes a process needs that is nothing but
+// this watchdog, for [runtime/debug.SetMemoryLimit]: bodies that are judged come and go,
+// and without a limit as much again would wait for the collector as is in use.
+func (w *Watchdog) MemoryLimit() int64 {
+	const atWork = 48 << 20 // connections, hashing, and what has not been collected yet
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return w.config.MaxBuffered + int64(m.HeapAlloc) + atWork //nolint:gosec // what is in use fits
 }
 
 // Hurry has a Run that is ending end at once: what is in flight is cut, and the

@@ -204,6 +204,9 @@ func (p *program) serve() error {
 	if err != nil {
 		return usageError{err}
 	}
+	if !slices.ContainsFunc(p.environ, func(s string) bool { return strings.HasPrefix(s, "GOMEMLIMIT=") }) {
+		debug.SetMemoryLimit(w.MemoryLimit())
+	}
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 	go func() {
