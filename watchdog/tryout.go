@@ -56,6 +56,7 @@ type Example struct {
 	Methods []string // whose credentials it brings
 	Request *http.Request
 	Body    string
+	Once    bool // it is admitted once, and not for long
 }
 
 // Examples returns a request for each way in that the policy has. base is the
@@ -101,6 +102,9 @@ func example(p config.Policy, match, base string, names []string, present settin
 	for _, m := range p.Methods {
 		if !slices.Contains(names, m.Name) {
 			continue
+		}
+		if s, ok := m.Section.(interface{ PresentsOnce() bool }); ok {
+			e.Once = e.Once || s.PresentsOnce()
 		}
 		body, err := m.Section.Present(r, present)
 		if err != nil {

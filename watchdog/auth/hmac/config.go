@@ -204,6 +204,13 @@ func (c *Config) Present(r *http.Request, p setting.Presentation) (body string, 
 	return string(signed), err
 }
 
+// PresentsOnce reports whether what Present makes is admitted once only, because
+// the sender signs the time or replays are refused.
+func (c *Config) PresentsOnce() bool {
+	schemes, _ := c.schemes()
+	return c.Replay.Keep > 0 || len(schemes) > 0 && !schemes[0].Time.isZero()
+}
+
 // exampleBody is a body that a scheme can sign.
 func exampleBody(s Scheme) string {
 	if s.Items == "" {
@@ -225,7 +232,7 @@ func (c *Config) NewSecret(secretName, _ string, _ time.Time) (file, credential 
 	if c.VerifyToken != "" && secretName == c.VerifyToken {
 		return rand.Text(), "", nil
 	}
-	key := make([]byte, 32)
+	key := make([]byte, max(32, Presets[c.Preset].KeyLength/2))
 	_, _ = rand.Read(key) // never fails
 	s := schemes[0]
 	if s.Alg.isAsymmetric() {
@@ -237,7 +244,7 @@ func (c *Config) NewSecret(secretName, _ string, _ time.Time) (file, credential 
 	case KeyBase64:
 		return s.Key.StripPrefix + base64.StdEncoding.EncodeToString(key), "", nil
 	}
-	return s.Key.StripPrefix + rand.Text(), "", nil
+	return s.Key.StripPrefix + rand.Text() + rand.Text(), "", nil
 }
 
 // Check says what is wrong with the configuration, as far as can be told

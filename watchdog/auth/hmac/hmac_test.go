@@ -816,6 +816,19 @@ func TestNewSecret(t *testing.T) {
 			t.Errorf("%s: got %q, want nothing about the key", name, got)
 		}
 	}
+	for name, p := range Presets {
+		c := Config{Preset: name}
+		file, _, err := c.NewSecret("webhook-secret", "dev", time.Time{})
+		if err != nil && !p.Schemes[0].Alg.isAsymmetric() {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil {
+			continue
+		}
+		if got := strings.Join(mustNew(t, c, file).Warnings(), "\n"); strings.Contains(got, "shorter") {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
 	c := Config{Scheme: Scheme{Alg: Ed25519, Signature: Signature{Headers: []string{"X-Sig"}}, Key: KeyForm{Encoding: KeyHex}}}
 	if _, _, err := c.NewSecret("", "dev", time.Time{}); err == nil {
 		t.Error("a public key was made up")

@@ -241,7 +241,11 @@ func (d *desk) welcome(b *build) {
 	}
 	fmt.Fprintf(d.Stdout, "\n%s is at %s\n\n", b.stack.name, base)
 	for _, e := range examples {
-		fmt.Fprintf(d.Stdout, "# %s\n%s\n\n", strings.Join(e.Methods, " and "), curl(e.Request, e.Body))
+		once := ""
+		if e.Once {
+			once = ", good once and for some minutes; auth-watchdog sign makes another"
+		}
+		fmt.Fprintf(d.Stdout, "# %s%s\n%s\n\n", strings.Join(e.Methods, " and "), once, curl(e.Request, e.Body))
 	}
 	for _, rule := range b.tryOut.Public() {
 		fmt.Fprintf(d.Stdout, "# %s is public: no credential is asked for\n\n", rule)
