@@ -50,9 +50,9 @@ func Sign(schemes []Scheme, r *http.Request, body []byte, file secret.Value, o S
 			r.Header, r.URL = signed.Header, signed.URL
 			return b, nil
 		}
-		failed = cmpErr(failed, err)
+		failed = cmp.Or(failed, err)
 	}
-	return nil, cmpErr(failed, errors.New("there is no scheme"))
+	return nil, cmp.Or(failed, errors.New("there is no scheme"))
 }
 
 // errOtherScheme is why a request is signed by another scheme of its sender.

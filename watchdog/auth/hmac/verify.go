@@ -2,6 +2,7 @@ package hmac
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/subtle"
 	"errors"
 	"net/url"
@@ -63,7 +64,7 @@ const maxItems = 100
 func (s *keyed) find(r *auth.Request) ([]part, error) {
 	if s.BodyHash.Query != "" {
 		if _, found, err := r.Parameter(s.BodyHash.Query); err != nil || !found {
-			return nil, cmpErr(err, auth.ErrNoCredential)
+			return nil, cmp.Or(err, auth.ErrNoCredential)
 		}
 	}
 	if s.Items == "" {
@@ -100,13 +101,6 @@ func (s *keyed) find(r *auth.Request) ([]part, error) {
 		}
 	}
 	return parts, nil
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // verify finds the key that made a signature. What can be judged by the headers
@@ -190,9 +184,12 @@ func (m *Method) confusable(s *keyed, message [][]byte) bool {
 // bases are the public URLs that may be signed: the one that is configured and,
 // of a sender that can't make up its mind, the same with its port or without.
 func (s *keyed) bases(public string) []string {
+	if !s.AnyPort {
+		return []string{public}
+	}
 	u, err := url.Parse(public)
 	ports := map[string]string{"https": "443", "http": "80"}
-	if !s.AnyPort || err != nil || ports[u.Scheme] == "" {
+	if err != nil || ports[u.Scheme] == "" {
 		return []string{public}
 	}
 	switch u.Port() {
