@@ -118,7 +118,7 @@ func (m *Method) explainAbsent(to *auth.Explanation, r *auth.Request) {
 			}
 		}
 		if s.Signature.JSON != "" && !isJSON(r) {
-			e.cause("the signature stands in a JSON body, and the Content-Type is not JSON")
+			e.cause("the signature stands in a JSON body, and the Content-Type says that it is something else")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(Presets)) {
@@ -141,6 +141,9 @@ func (m *Method) explainTime(to *auth.Explanation, s *keyed, p part) {
 	if s.Time.isZero() {
 		to.Add("time", "not signed")
 		return
+	}
+	if p.at == "" && p.document != nil && s.Time.Claim == "" { // the judgement did not come so far
+		p.at, _ = s.Time.text(p.document, p.items)
 	}
 	if p.at == "" {
 		to.Add("time", "not found")
@@ -206,6 +209,9 @@ func (e *explanation) explainMalformed(s *keyed, p part) {
 			}
 		}
 	}
+	if s.Alg.isAsymmetric() && len(p.texts) > maxAsymmetric {
+		e.cause("a long body may have %d signatures by a private key", maxAsymmetric)
+	}
 	if strings.ContainsAny(strings.Join(p.texts, ""), " \"") {
 		e.cause("there are spaces or quotes in the signature")
 	}
@@ -263,7 +269,7 @@ func (m *Method) explainMismatch(e *explanation, r *auth.Request, s *keyed, p pa
 			e.cause("the signature is over the body %s: something has changed it since, or the copy that is explained is not exact", v.what)
 		}
 	}
-	if s.message.has("url") || s.message.has("url_decoded") {
+	if s.SignsURL() {
 		for _, v := range urlVariants(r, m.publicURL) {
 			if fits(s.keys, body, v) > 0 {
 				e.cause("the sender calls %s: set public_url so that it says that", v)

@@ -105,7 +105,7 @@ func New(name string, c Config, file secret.Value, o Options) (*Method, error) {
 		if err != nil {
 			return nil, err
 		}
-		if (k.message.has("url") || k.message.has("url_decoded")) && m.publicURL == "" {
+		if k.SignsURL() && m.publicURL == "" {
 			return nil, errors.New("the URL is part of what is signed: set public_url to the one the sender calls")
 		}
 		m.schemes = append(m.schemes, k)

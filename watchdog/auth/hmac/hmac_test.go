@@ -287,7 +287,7 @@ func TestScheme(t *testing.T) {
 				"1780315200": auth.Admitted, "1780315140": auth.Admitted, "1780315260": auth.Admitted,
 				"1780315139": auth.Stale, "1780315261": auth.Stale, "0": auth.Stale, "9999999999999999": auth.Stale,
 				"+1780315200": auth.Malformed, " 1780315200": auth.Malformed, "1780315200.0": auth.Malformed, "1.7e9": auth.Malformed,
-				"0x6a1d7480": auth.Malformed, "-1": auth.Malformed, "": auth.Malformed, "17803152000000000": auth.Malformed, "01780315200": auth.Admitted,
+				"0x6a1d7480": auth.Malformed, "-1": auth.Malformed, "": auth.Malformed, "17803152000000000": auth.Malformed, "01780315200": auth.Malformed,
 			}),
 		},
 		{
@@ -967,9 +967,8 @@ func hexMAC(message string) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// FuzzTime holds that a time that is read is written in one way: of two texts
-// that stand for the same second, at most one is taken, but for the zeros before
-// a number and the fractions and offsets of RFC 3339.
+// FuzzTime holds that a time that is read is written in one way: as we would
+// write it or, of those with words, without anything around it.
 func FuzzTime(f *testing.F) {
 	for _, s := range []string{"1700000000", "+1700000000", " 1700000000", "1700000000 ", "1e9", "0x6553f100", "17000000000000000", "-1", "2023-11-14T22:13:20Z", "2023-11-14t22:13:20z", "Tue, 14 Nov 2023 22:13:20 GMT"} {
 		f.Add(s)
@@ -982,7 +981,7 @@ func FuzzTime(f *testing.F) {
 			}
 			switch format {
 			case Unix, UnixMS:
-				if again := (Time{Format: format}).format(at); strings.TrimLeft(text, "0") != strings.TrimLeft(again, "0") || len(text) > 16 {
+				if again := (Time{Format: format}).format(at); text != again || len(text) > 16 {
 					t.Errorf("%s: %q was read as %s", format, text, again)
 				}
 			default:

@@ -134,7 +134,7 @@ func (t Time) parse(text string) (time.Time, error) {
 	switch t.Format {
 	case RFC3339:
 		at, err := time.Parse(time.RFC3339, text)
-		if err != nil {
+		if err != nil || strings.Contains(text, ",") { // which package time takes for a point
 			return time.Time{}, wrong
 		}
 		return at, nil
@@ -146,7 +146,7 @@ func (t Time) parse(text string) (time.Time, error) {
 		return at, nil
 	}
 	const most = 16
-	if text == "" || len(text) > most || strings.Trim(text, "0123456789") != "" {
+	if text == "" || len(text) > most || strings.Trim(text, "0123456789") != "" || len(text) > 1 && text[0] == '0' {
 		return time.Time{}, wrong
 	}
 	n, _ := strconv.ParseInt(text, 10, 64) // so many digits always fit
@@ -174,7 +174,10 @@ func (t Time) judge(text string, now time.Time) error {
 	return nil
 }
 
+// isJSON reports whether to look for JSON in a body: it says that it is, or
+// nothing of what it is.
 func isJSON(r *auth.Request) bool {
-	t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
+	header := r.Header.Get("Content-Type")
+	t, _, err := mime.ParseMediaType(header)
+	return header == "" && r.ContentLength != 0 || err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
 }

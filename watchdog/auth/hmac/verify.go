@@ -30,12 +30,22 @@ type part struct {
 	key  verifier // that key
 }
 
+// length is that of the message in bytes.
+func (p *part) length() int {
+	n := 0
+	for _, piece := range p.message {
+		n += len(piece)
+	}
+	return n
+}
+
 // line is that of the key behind the request.
 func (rd *reading) line() int { return rd.parts[0].line }
 
 // judge reads a request and says whether it is signed as it has to be. Its
 // error is as that of [auth.Method]; what it read it returns in any case.
 func (m *Method) judge(r *auth.Request) (*reading, error) {
+	var keyless *reading
 	for i := range m.schemes {
 		s := &m.schemes[i]
 		parts, err := s.find(r)
@@ -43,6 +53,12 @@ func (m *Method) judge(r *auth.Request) (*reading, error) {
 			continue
 		}
 		rd := &reading{s, parts}
+		if len(s.keys) == 0 && err == nil { // one of the others may have a key
+			if keyless == nil {
+				keyless = rd
+			}
+			continue
+		}
 		for i := range parts {
 			if err == nil {
 				err = m.verify(s, &rd.parts[i])
@@ -50,12 +66,19 @@ func (m *Method) judge(r *auth.Request) (*reading, error) {
 		}
 		return rd, err
 	}
+	if keyless != nil {
+		return keyless, &auth.Denied{Reason: auth.BadSignature, Err: errors.New("no line of the secret is a key for such signatures")}
+	}
 	return &reading{}, auth.ErrNoCredential
 }
 
-// maxAsymmetric is how many signatures by a private key one request may bring:
-// each costs as much as hashing the body.
-const maxAsymmetric = 3
+// A signature by a private key costs as much as hashing the body, each of them.
+// A request whose message is longer than cheapMessage bytes may bring
+// maxAsymmetric.
+const (
+	maxAsymmetric = 3
+	cheapMessage  = 1 << 20
+)
 
 // maxItems is how many elements of a body may have signatures of their own.
 const maxItems = 100
@@ -129,6 +152,9 @@ func (m *Method) verify(s *keyed, p *part) error {
 			p.message = [][]byte{[]byte(t.signed)}
 		} else if p.message, err = s.pieces(p.document, p.at, base); err != nil {
 			return err
+		}
+		if s.Alg.isAsymmetric() && len(signatures) > maxAsymmetric && p.length() > cheapMessage {
+			return malformed("more than %d signatures by a private key over a long body", maxAsymmetric)
 		}
 		for _, k := range s.keys { // all of them, whichever matches
 			if k.verify(p.message, signatures) && p.line == 0 {
@@ -211,9 +237,6 @@ func (s *keyed) signatures(p *part) ([][]byte, error) {
 			list = append(list, []byte(t))
 		}
 		return list, nil
-	}
-	if s.Alg.isAsymmetric() && len(p.texts) > maxAsymmetric {
-		return nil, malformed("more than %d signatures by a private key", maxAsymmetric)
 	}
 	if !s.isJWT() {
 		return s.Signature.decode(p.texts, s.Alg.size())
@@ -306,9 +329,9 @@ func (s *keyed) pieces(d *document, at, base string) ([][]byte, error) {
 			piece = []byte(path)
 			switch p.kind {
 			case "url":
-				piece = []byte(publicURL(base, path, r.URL.RawQuery))
+				piece = []byte(publicURL(base, path, r.URL))
 			case "url_decoded":
-				piece = []byte(decodeURL.Replace(publicURL(base, path, r.URL.RawQuery)))
+				piece = []byte(decodeURL.Replace(publicURL(base, path, r.URL)))
 			}
 		case "query":
 			piece = []byte(r.URL.RawQuery)
@@ -339,12 +362,12 @@ func isID(s string) bool {
 
 // publicURL is the URL that the sender called: the configured one, with the
 // path and query below it as they came.
-func publicURL(base, path, query string) string {
+func publicURL(base, path string, u *url.URL) string {
 	if path != "/" {
 		base = strings.TrimSuffix(base, "/") + path
 	}
-	if query != "" {
-		base += "?" + query
+	if u.RawQuery != "" || u.ForceQuery {
+		base += "?" + u.RawQuery
 	}
 	return base
 }
