@@ -72,6 +72,7 @@ func TestWeaknesses(t *testing.T) {
 		"stripe":            {key: "whsec_cut-off-in-the-middle", want: "shorter than the 38 characters of Stripe's own keys"},
 		"meta":              {want: "the sender's handshake (GET with `hub.verify_token`, which must be what `verify_token` says) is not answered: set verify_token"},
 		"websub":            {want: "is not answered: set topics"},
+		"svix":              {key: "c29tZS1rZXktb2YtMzItYnl0ZXMtb3Itc28tMDEyMw==", want: "if it is a public key, everybody who knows it can sign"},
 		"standard-webhooks": {key: "whsec_c2hvcnQ=", want: "shorter than 16 bytes"},
 	} {
 		t.Run(preset, func(t *testing.T) {

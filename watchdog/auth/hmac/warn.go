@@ -1,7 +1,9 @@
 package hmac
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -61,8 +63,12 @@ func (m *Method) warn() {
 // warnKey says what is weak about a key in a line of the secret.
 func (m *Method) warnKey(s *keyed, l line, key []byte) {
 	form := Presets[m.config.Preset].KeyLength
+	takesPublic := slices.ContainsFunc(m.schemes, func(s keyed) bool { return s.Key.NeedsPrefix })
 	switch {
 	case s.Alg.isAsymmetric():
+	case takesPublic && !bytes.HasPrefix(l.text.Reveal(), []byte(s.Key.StripPrefix)):
+		m.warnings = append(m.warnings, fmt.Sprintf("secret %q, line %d: does not begin with %s: if it is a public key, everybody who knows it can sign; write whpk_ before it",
+			m.config.Secret, l.number, s.Key.StripPrefix))
 	case len(key) < shortest:
 		m.warnings = append(m.warnings, fmt.Sprintf("secret %q, line %d: is shorter than %d bytes and can be guessed", m.config.Secret, l.number, shortest))
 	case len(l.text.Reveal()) < form:
