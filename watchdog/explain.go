@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -58,6 +59,14 @@ type Fact struct {
 // as it stands on the wire in HTTP/1.1, if it came at the given time. Nothing is
 // started, and nothing outside of the process changes.
 func Explain(o Options, raw []byte, at time.Time) (*Explanation, error) {
+	// How the function is reached does not matter, and need not be said.
+	settings := Settings{}
+	maps.Copy(settings, o.Settings)
+	for _, name := range []string{"fprocess", "function_process", "http_upstream_url"} {
+		delete(settings, name)
+	}
+	settings["mode"], settings["upstream_url"] = "http", "http://127.0.0.1:8082"
+	o.Settings = settings
 	cfg, ps := load(o)
 	d := newDeps(cfg)
 	d.now = func() time.Time { return at }
