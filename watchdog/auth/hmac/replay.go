@@ -45,7 +45,7 @@ var (
 )
 
 // DefaultReplays is how many requests a [Memory] remembers if nothing else is
-// said. They take about 12 MiB.
+// said. They take about 7 MiB.
 const DefaultReplays = 100_000
 
 // A Memory is [Replays] of one process.
