@@ -41,18 +41,12 @@ type Explanation struct {
 
 // An ExplainedMethod says what a method makes of a request.
 type ExplainedMethod struct {
-	Name   string   `json:"name"`
-	Type   string   `json:"type"`
-	Reason string   `json:"reason"`
-	Error  string   `json:"error,omitempty"`
-	Facts  []Fact   `json:"facts"`
-	Causes []string `json:"causes,omitempty"` // likeliest first
-}
-
-// A Fact is one thing that was found out about a request.
-type Fact struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name   string      `json:"name"`
+	Type   string      `json:"type"`
+	Reason string      `json:"reason"`
+	Error  string      `json:"error,omitempty"`
+	Facts  []auth.Fact `json:"facts"`
+	Causes []string    `json:"causes,omitempty"` // likeliest first
 }
 
 // Explain says what a watchdog of these options would do with a request, given
@@ -108,7 +102,7 @@ func Explain(o Options, raw []byte, at time.Time) (*Explanation, error) {
 	e.Rule = decision.Rule.Match
 	for _, m := range decision.Rule.Methods() {
 		again.Body = io.NopCloser(bytes.NewReader(body))
-		x := ExplainedMethod{Name: m.Name(), Type: cfg.Policy.TypeOf(m.Name()), Facts: []Fact{}}
+		x := ExplainedMethod{Name: m.Name(), Type: cfg.Policy.TypeOf(m.Name()), Facts: []auth.Fact{}}
 		x.judge(m, auth.NewRequest(again, buffers))
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		x.explain(m, auth.NewRequest(again, buffers))
@@ -121,21 +115,16 @@ func Explain(o Options, raw []byte, at time.Time) (*Explanation, error) {
 func (x *ExplainedMethod) judge(m auth.Method, r *auth.Request) {
 	defer r.Settle(false)
 	_, err := m.Authenticate(r)
-	denied, handshake := (*auth.Denied)(nil), (*auth.Handshake)(nil)
+	x.Reason = string(auth.ReasonOf(err))
+	denied := (*auth.Denied)(nil)
 	switch {
-	case err == nil:
-		x.Reason = string(auth.Admitted)
-	case errors.Is(err, auth.ErrNoCredential):
-		x.Reason = string(auth.NoCredential)
-	case errors.As(err, &handshake):
-		x.Reason = string(auth.Answered)
 	case errors.As(err, &denied):
-		x.Reason = string(denied.Reason)
-		if denied.Err != nil {
-			x.Error = denied.Err.Error()
-		}
-	default:
-		x.Reason, x.Error = string(auth.Unavailable), err.Error()
+		err = denied.Err
+	case x.Reason != string(auth.Unavailable):
+		err = nil
+	}
+	if err != nil {
+		x.Error = err.Error()
 	}
 }
 
@@ -150,7 +139,7 @@ func (x *ExplainedMethod) explain(m auth.Method, r *auth.Request) {
 			seen = strconv.Itoa(len(values)) + " lines of it"
 		}
 		if len(m.Headers()) <= 8 || seen != "not there" { // DocuSign has a hundred
-			x.Facts = append(x.Facts, Fact{"header " + name, seen})
+			x.Facts = append(x.Facts, auth.Fact{Name: "header " + name, Value: seen})
 		}
 	}
 	explainer, ok := m.(auth.Explainer)
@@ -158,9 +147,7 @@ func (x *ExplainedMethod) explain(m auth.Method, r *auth.Request) {
 		return
 	}
 	e := explainer.Explain(r)
-	for _, f := range e.Facts {
-		x.Facts = append(x.Facts, Fact(f))
-	}
+	x.Facts = append(x.Facts, e.Facts...)
 	if x.Reason != string(auth.Admitted) && x.Reason != string(auth.Answered) {
 		x.Causes = e.Causes
 	}

@@ -30,14 +30,24 @@ type Objection struct {
 }
 
 // reason is the objection in a word.
-func (o Objection) reason() Reason {
-	if o.Err == ErrNoCredential { //nolint:errorlint // the common case, and never wrapped by a method that keeps its contract
+func (o Objection) reason() Reason { return ReasonOf(o.Err) }
+
+// ReasonOf is what a method says by its error, in a word: Admitted if there is
+// none, and Unavailable if the method could not tell.
+func ReasonOf(err error) Reason {
+	if err == nil {
+		return Admitted
+	}
+	if err == ErrNoCredential { //nolint:errorlint // the common case, and never wrapped by a method that keeps its contract
 		return NoCredential
 	}
-	if d := (*Denied)(nil); errors.As(o.Err, &d) {
+	if d := (*Denied)(nil); errors.As(err, &d) {
 		return d.Reason
 	}
-	if errors.Is(o.Err, ErrNoCredential) {
+	if h := (*Handshake)(nil); errors.As(err, &h) {
+		return Answered
+	}
+	if errors.Is(err, ErrNoCredential) {
 		return NoCredential
 	}
 	return Unavailable

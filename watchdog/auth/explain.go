@@ -1,5 +1,10 @@
 package auth
 
+import (
+	"fmt"
+	"slices"
+)
+
 // An Explainer is a [Method] that can say how it judges a request, for people
 // who wonder why theirs is refused. It is asked offline only: what it says
 // would help whoever guesses at a credential.
@@ -17,9 +22,16 @@ type Explanation struct {
 
 // A Fact is one thing that was found out about a request.
 type Fact struct {
-	Name  string // of a closed set: small letters and _
-	Value string
+	Name  string `json:"name"` // of a closed set: small letters and _
+	Value string `json:"value"`
 }
 
 // Add adds a fact.
 func (e *Explanation) Add(name, value string) { e.Facts = append(e.Facts, Fact{name, value}) }
+
+// Likely adds a cause, once.
+func (e *Explanation) Likely(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(e.Causes, text) {
+		e.Causes = append(e.Causes, text)
+	}
+}

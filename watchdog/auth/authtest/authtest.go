@@ -144,19 +144,7 @@ func Ask(m auth.Method, r *http.Request) (auth.Identity, auth.Reason) {
 	asked := auth.NewRequest(r, auth.NewBuffers(2<<20, 4<<20))
 	defer asked.Settle(false)
 	id, err := m.Authenticate(asked)
-	if h := (*auth.Handshake)(nil); errors.As(err, &h) {
-		return id, auth.Answered
-	}
-	if denied := (*auth.Denied)(nil); errors.As(err, &denied) {
-		return id, denied.Reason
-	}
-	switch {
-	case errors.Is(err, auth.ErrNoCredential):
-		return id, auth.NoCredential
-	case err != nil:
-		return id, auth.Unavailable
-	}
-	return id, auth.Admitted
+	return id, auth.ReasonOf(err)
 }
 
 // testGate sees to it that what the method has judged is what a handler gets.

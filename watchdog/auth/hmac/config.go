@@ -3,8 +3,6 @@ package hmac
 import (
 	"cmp"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -232,19 +230,16 @@ func (c *Config) NewSecret(secretName, _ string, _ time.Time) (file, credential 
 	if c.VerifyToken != "" && secretName == c.VerifyToken {
 		return rand.Text(), "", nil
 	}
-	key := make([]byte, max(32, Presets[c.Preset].KeyLength/2))
-	_, _ = rand.Read(key) // never fails
 	s := schemes[0]
 	if s.Alg.isAsymmetric() {
 		return "", "", errors.New("is the sender's public key, which can't be made up: put it there")
 	}
-	switch s.Key.Encoding {
-	case KeyHex:
-		return s.Key.StripPrefix + hex.EncodeToString(key), "", nil
-	case KeyBase64:
-		return s.Key.StripPrefix + base64.StdEncoding.EncodeToString(key), "", nil
+	key := []byte(rand.Text() + rand.Text())
+	if s.Key.Encoding != KeyUTF8 {
+		key = make([]byte, max(32, Presets[c.Preset].KeyLength/2))
+		_, _ = rand.Read(key) // never fails
 	}
-	return s.Key.StripPrefix + rand.Text() + rand.Text(), "", nil
+	return string(s.Key.write(key)), "", nil
 }
 
 // Check says what is wrong with the configuration, as far as can be told

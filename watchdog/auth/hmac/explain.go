@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -91,34 +90,25 @@ func (s Signature) place() string {
 	return "header " + strings.Join(s.Headers, ", ")
 }
 
-func (e *explanation) cause(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(e.Causes, text) {
-		e.Causes = append(e.Causes, text)
-	}
-}
-
-type explanation auth.Explanation
-
 // explainAbsent says why no signature was found.
-func (m *Method) explainAbsent(to *auth.Explanation, r *auth.Request) {
-	e := (*explanation)(to)
+func (m *Method) explainAbsent(e *auth.Explanation, r *auth.Request) {
 	for _, s := range m.schemes {
-		to.Add("signature_from", s.Signature.place())
+		e.Add("signature_from", s.Signature.place())
 		for _, name := range s.Signature.Headers {
 			value := r.Header.Get(name)
 			if value == "" {
 				continue
 			}
-			to.Add("signatures", "0")
+			e.Add("signatures", "0")
 			if s.Signature.Prefix != "" && !strings.Contains(value, s.Signature.Prefix) {
-				e.cause("%s is there, and nothing in it begins with %q", name, s.Signature.Prefix)
+				e.Likely("%s is there, and nothing in it begins with %q", name, s.Signature.Prefix)
 			}
 			if s.BodyHash.Query != "" {
-				e.cause("the URL has no parameter %s", s.BodyHash.Query)
+				e.Likely("the URL has no parameter %s", s.BodyHash.Query)
 			}
 		}
 		if s.Signature.JSON != "" && !isJSON(r) {
-			e.cause("the signature stands in a JSON body, and the Content-Type says that it is something else")
+			e.Likely("the signature stands in a JSON body, and the Content-Type says that it is something else")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(Presets)) {
@@ -126,76 +116,75 @@ func (m *Method) explainAbsent(to *auth.Explanation, r *auth.Request) {
 			for _, h := range s.Signature.Headers {
 				value := r.Header.Get(h)
 				if name != m.config.Preset && http.CanonicalHeaderKey(h) != "Authorization" && strings.Contains(value, s.Signature.Prefix) && value != "" {
-					e.cause("the request has %s, as %s sends it: preset=%s", h, Presets[name].Sender, name)
+					e.Likely("the request has %s, as %s sends it: preset=%s", h, Presets[name].Sender, name)
 				}
 			}
 		}
 	}
 	if len(e.Causes) == 0 {
-		e.cause("the sender has no secret yet, so that it signs nothing; or a proxy on the way has taken the header away")
+		e.Likely("the sender has no secret yet, so that it signs nothing; or a proxy on the way has taken the header away")
 	}
 }
 
 // explainTime says when a request was signed.
-func (m *Method) explainTime(to *auth.Explanation, s *keyed, p part) {
+func (m *Method) explainTime(e *auth.Explanation, s *keyed, p part) {
 	if s.Time.isZero() {
-		to.Add("time", "not signed")
+		e.Add("time", "not signed")
 		return
 	}
 	if p.at == "" && p.document != nil && s.Time.Claim == "" { // the judgement did not come so far
 		p.at, _ = s.Time.text(p.document, p.items)
 	}
 	if p.at == "" {
-		to.Add("time", "not found")
+		e.Add("time", "not found")
 		return
 	}
-	to.Add("time", p.at)
-	to.Add("tolerance", s.Time.Tolerance.String())
+	e.Add("time", p.at)
+	e.Add("tolerance", s.Time.Tolerance.String())
 	if at, err := s.Time.parse(p.at); err == nil {
-		to.Add("age", m.now().Sub(at).Round(time.Millisecond).String())
+		e.Add("age", m.now().Sub(at).Round(time.Millisecond).String())
 	}
 }
 
-func (m *Method) explainError(to *auth.Explanation, r *auth.Request, s *keyed, p part, err error) {
-	e := (*explanation)(to)
+func (m *Method) explainError(e *auth.Explanation, r *auth.Request, s *keyed, p part, err error) {
 	denied := &auth.Denied{}
 	if !errors.As(err, &denied) {
 		return
 	}
 	switch denied.Reason {
 	case auth.Stale:
-		e.explainStale(m, s, p)
+		m.explainStale(e, s, p)
 	case auth.Malformed:
-		e.explainMalformed(s, p)
+		explainMalformed(e, s, p)
 	case auth.BadSignature:
 		if p.line > 0 {
-			e.cause("the signature is good, and the body is not the one whose hash was signed: something on the way has changed it")
+			e.Likely("the signature is good, and the body is not the one whose hash was signed: something on the way has changed it")
 			return
 		}
 		m.explainMismatch(e, r, s, p)
 	}
 }
 
-func (e *explanation) explainStale(m *Method, s *keyed, p part) {
+func (m *Method) explainStale(e *auth.Explanation, s *keyed, p part) {
 	at, err := s.Time.parse(p.at)
 	if err != nil { // the times of a token
-		e.cause("the token says itself that it is not good now: see the clock of this machine")
+		e.Likely("the token says itself that it is not good now: see the clock of this machine")
 		return
 	}
 	if s.Time.Format == Unix && len(p.at) >= 12 {
-		e.cause("the time is in milliseconds, and seconds were expected: time.format=unix-ms")
+		e.Likely("the time is in milliseconds, and seconds were expected: time.format=unix-ms")
 		return
 	}
 	if age := m.now().Sub(at); age > 0 {
-		e.cause("it was signed %s ago: it was delivered late, as asynchronous calls are (then raise tolerance), it is an old copy, or this machine's clock is ahead", age.Round(time.Second))
+		e.Likely("it was signed %s ago: it was delivered late, as asynchronous calls are (then raise tolerance), it is an old copy, or this machine's clock is ahead", age.Round(time.Second))
 	} else {
-		e.cause("it was signed %s from now: this machine's clock is behind, or the sender's ahead", -age.Round(time.Second))
+		e.Likely("it was signed %s from now: this machine's clock is behind, or the sender's ahead", -age.Round(time.Second))
 	}
 }
 
-func (e *explanation) explainMalformed(s *keyed, p part) {
+func explainMalformed(e *auth.Explanation, s *keyed, p part) {
 	for name := range s.Require {
-		e.cause("the sender always sends %s, with the value that require has", name)
+		e.Likely("the sender always sends %s, with the value that require has", name)
 	}
 	for _, text := range p.texts {
 		for encoding, other := range map[string]Signature{"hex": {Encoding: Hex}, "base64": {Encoding: Base64}, "base64url": {Encoding: Base64URL}} {
@@ -204,35 +193,35 @@ func (e *explanation) explainMalformed(s *keyed, p part) {
 					continue
 				}
 				if _, err := other.decode([]string{text}, alg.size()); err == nil {
-					e.cause("the signature looks like %s in %s, and %s in %s was expected", alg, encoding, s.Alg, s.Signature.Encoding)
+					e.Likely("the signature looks like %s in %s, and %s in %s was expected", alg, encoding, s.Alg, s.Signature.Encoding)
 				}
 			}
 		}
 	}
 	if s.Alg.isAsymmetric() && len(p.texts) > maxAsymmetric {
-		e.cause("a long body may have %d signatures by a private key", maxAsymmetric)
+		e.Likely("a long body may have %d signatures by a private key", maxAsymmetric)
 	}
 	if strings.ContainsAny(strings.Join(p.texts, ""), " \"") {
-		e.cause("there are spaces or quotes in the signature")
+		e.Likely("there are spaces or quotes in the signature")
 	}
 }
 
 // explainMismatch looks for the one thing that would have to be different for
 // the signature to be good.
-func (m *Method) explainMismatch(e *explanation, r *auth.Request, s *keyed, p part) {
+func (m *Method) explainMismatch(e *auth.Explanation, r *auth.Request, s *keyed, p part) {
 	if s.Alg == Token {
 		for _, text := range p.texts {
 			for _, k := range s.keys {
 				if t, ok := k.verifier.(token); ok && t.value.Equal([]byte(strings.TrimSpace(strings.TrimPrefix(text, "Bearer ")))) {
-					e.cause("the token is right but for spaces around it, or for Bearer before it")
+					e.Likely("the token is right but for spaces around it, or for Bearer before it")
 				}
 			}
 		}
-		e.cause("the sender has another token than the secret")
+		e.Likely("the sender has another token than the secret")
 		return
 	}
 	if s.Alg.isAsymmetric() {
-		e.cause("the public key in the secret is of another application, or the body was changed on the way")
+		e.Likely("the public key in the secret is of another application, or the body was changed on the way")
 		return
 	}
 	signatures, err := s.signatures(&p)
@@ -245,7 +234,7 @@ func (m *Method) explainMismatch(e *explanation, r *auth.Request, s *keyed, p pa
 	}
 	fits := func(keys []signingKey, body []byte, base string) (line int) {
 		d := &document{element: p.document.element, paths: s.paths, token: p.document.token}
-		d.request = withBody(r, body)
+		d.request = withBody(r.Request, body)
 		message := [][]byte{}
 		if d.token != nil {
 			message = append(message, []byte(d.token.signed))
@@ -261,32 +250,25 @@ func (m *Method) explainMismatch(e *explanation, r *auth.Request, s *keyed, p pa
 	}
 	for _, v := range keyVariants(s) {
 		if line := fits(v.keys, body, m.publicURL); line > 0 {
-			e.cause("line %d of the secret fits %s", line, v.what)
+			e.Likely("line %d of the secret fits %s", line, v.what)
 		}
 	}
 	for _, v := range bodyVariants(body) {
 		if fits(s.keys, v.body, m.publicURL) > 0 {
-			e.cause("the signature is over the body %s: something has changed it since, or the copy that is explained is not exact", v.what)
+			e.Likely("the signature is over the body %s: something has changed it since, or the copy that is explained is not exact", v.what)
 		}
 	}
 	if s.SignsURL() {
 		for _, v := range urlVariants(r, m.publicURL) {
 			if fits(s.keys, body, v) > 0 {
-				e.cause("the sender calls %s: set public_url so that it says that", v)
+				e.Likely("the sender calls %s: set public_url so that it says that", v)
 			}
 		}
-		e.cause("public_url is %s: it must be the URL that was typed at the sender, to the letter", m.publicURL)
+		e.Likely("public_url is %s: it must be the URL that was typed at the sender, to the letter", m.publicURL)
 	}
 	if len(e.Causes) == 0 {
-		e.cause("the sender signs with another secret than the %d of %s; or the body was changed on the way: it must be the very bytes that were sent, not JSON that was read and written again", len(m.lines), m.config.Secret)
+		e.Likely("the sender signs with another secret than the %d of %s; or the body was changed on the way: it must be the very bytes that were sent, not JSON that was read and written again", len(m.lines), m.config.Secret)
 	}
-}
-
-// withBody is a request with another body.
-func withBody(r *auth.Request, body []byte) *auth.Request {
-	c := r.Clone(r.Context())
-	c.Body, c.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return auth.NewRequest(c, auth.NewBuffers(int64(len(body)), int64(len(body))+1))
 }
 
 type keyVariant struct {

@@ -32,12 +32,15 @@ func parseJWT(text string, want Alg, claims ...string) (*jwt, error) {
 	if !ok || !ok2 || strings.Contains(mac, ".") || len(text) > maxJSON {
 		return nil, errors.New("is not three parts with dots between")
 	}
-	header, err := jwtPart(head, "alg")
+	b, err := rawURL(head)
+	if err != nil {
+		return nil, err
+	}
+	header, err := jsonValues(b, []string{"alg"})
 	if err != nil {
 		return nil, err
 	}
 	var critical struct{ Crit json.RawMessage }
-	b, _ := base64.RawURLEncoding.DecodeString(head) // has just been read
 	if err := json.Unmarshal(b, &critical); err != nil || critical.Crit != nil {
 		// RFC 7515 §4.1.11: what crit names changes how the rest is read.
 		return nil, errors.New("has critical extensions")
@@ -46,19 +49,23 @@ func parseJWT(text string, want Alg, claims ...string) (*jwt, error) {
 		return nil, errors.New("is not signed by " + jwtNames[want])
 	}
 	t := &jwt{signed: head + "." + body}
-	if t.signature, err = base64.RawURLEncoding.Strict().DecodeString(mac); err != nil || strings.ContainsAny(mac, "\r\n") {
-		return nil, errors.New("has a signature that is not base64url")
+	if t.signature, err = rawURL(mac); err != nil {
+		return nil, err
 	}
-	t.claims, err = jwtPart(body, append(claims, "exp", "nbf")...)
+	if b, err = rawURL(body); err != nil {
+		return nil, err
+	}
+	t.claims, err = jsonValues(b, append(claims, "exp", "nbf"))
 	return t, err
 }
 
-func jwtPart(text string, names ...string) (map[string]string, error) {
+// rawURL decodes a part of a token (RFC 7515 §2), of one spelling.
+func rawURL(text string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") {
+	if err != nil || strings.ContainsAny(text, "\r\n") { // the decoder passes over line ends
 		return nil, errors.New("has a part that is not base64url")
 	}
-	return jsonValues(b, names)
+	return b, nil
 }
 
 // judge holds the times of a token (RFC 7519 §4.1.4, §4.1.5) against now.

@@ -175,6 +175,11 @@ func (m *Method) claim(r *auth.Request, rd *reading) error {
 		return nil
 	}
 	var marks []Mark
+	settle := func(keep time.Duration) {
+		for _, mark := range marks {
+			m.replays.Settle(mark, keep)
+		}
+	}
 	for i := range rd.parts {
 		mark := m.replays.Mark(rd.scheme.Signed, rd.parts[i].message)
 		if slices.Contains(marks, mark) {
@@ -185,9 +190,7 @@ func (m *Method) claim(r *auth.Request, rd *reading) error {
 			marks = append(marks, mark)
 			continue
 		}
-		for _, mark := range marks {
-			m.replays.Settle(mark, 0)
-		}
+		settle(0)
 		switch {
 		case errors.Is(err, ErrReplayed):
 			return &auth.Denied{Reason: auth.Replayed, Err: err}
@@ -197,12 +200,10 @@ func (m *Method) claim(r *auth.Request, rd *reading) error {
 		return err
 	}
 	r.OnSettled(func(used bool) {
-		for _, mark := range marks {
-			if used {
-				m.replays.Settle(mark, keep)
-			} else {
-				m.replays.Settle(mark, 0)
-			}
+		if used {
+			settle(keep)
+		} else {
+			settle(0)
 		}
 	})
 	return nil

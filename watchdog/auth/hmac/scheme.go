@@ -292,13 +292,13 @@ func (s Scheme) headers() []string {
 	}
 	if t, err := parseTemplate(s.withDefaults().Signed); err == nil {
 		for _, p := range t {
-			if p.kind == "header" {
+			switch p.kind {
+			case "header":
 				names = append(names, p.text)
+			case "form":
+				names = append(names, "Content-Type")
 			}
 		}
-	}
-	if t, err := parseTemplate(s.withDefaults().Signed); err == nil && t.has("form") {
-		names = append(names, "Content-Type")
 	}
 	for i, n := range names {
 		names[i] = http.CanonicalHeaderKey(n)

@@ -3,7 +3,6 @@ package hmac
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -38,9 +37,9 @@ type SignOptions struct {
 
 // Sign makes of r and body what a sender would send, by the first of the
 // schemes that suits them, with the first key of a secret file. For a scheme
-// with a key pair that is the private key in PEM (PKCS #8, SEC 1 or PKCS #1). It sets headers
-// and query of r and returns the body, which is another than the given if time
-// or signature stand in it.
+// with a key pair that is the private key in PEM (PKCS #8, SEC 1 or PKCS #1).
+// It sets headers and query of r and returns the body, which is another than
+// the given if time or signature stand in it.
 func Sign(schemes []Scheme, r *http.Request, body []byte, file secret.Value, o SignOptions) ([]byte, error) {
 	var failed error
 	for _, s := range schemes {
@@ -95,42 +94,42 @@ func (s Scheme) sign(r *http.Request, body []byte, file secret.Value, o SignOpti
 		}
 		r.URL = withParameter(r.URL, s.BodyHash.Query, s.BodyHash.of(body))
 	}
-	if s.isJWT() {
-		text, err := s.token(sign, body, at)
-		if err != nil {
-			return nil, err
-		}
-		return body, s.place(r, at, s.Signature.Prefix+text)
-	}
 	signature := func(element []byte) (string, error) {
-		seen := r.Clone(context.Background())
-		seen.Body, seen.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		asked := auth.NewRequest(seen, auth.NewBuffers(int64(len(body)), int64(len(body))+1))
-		pieces, err := k.pieces(&document{request: asked, element: element, paths: k.paths}, at, o.PublicURL)
+		pieces, err := k.pieces(&document{request: withBody(r, body), element: element, paths: k.paths}, at, o.PublicURL)
 		if err != nil {
 			return "", err
 		}
-		text, err := sign(pieces)
-		return s.Signature.Prefix + text, err
+		return sign(pieces)
 	}
-	if s.Signature.JSON == "" {
+	switch {
+	case s.isJWT():
+		text, err := s.token(sign, body, at)
+		s.place(r, at, text)
+		return body, err
+	case s.Signature.JSON == "":
 		text, err := signature(nil)
-		if err != nil {
-			return nil, err
-		}
-		return body, s.place(r, at, text)
+		s.place(r, at, text)
+		return body, err
 	}
 	return s.eachElement(body, func(element any, raw []byte) error {
 		text, err := signature(raw)
 		if err != nil {
 			return err
 		}
-		return setJSON(element, s.Signature.JSON, text)
+		return setJSON(element, s.Signature.JSON, s.Signature.Prefix+text)
 	})
 }
 
+// withBody is a request with a body of its own, as methods see it.
+func withBody(r *http.Request, body []byte) *auth.Request {
+	c := r.Clone(r.Context())
+	c.Body, c.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return auth.NewRequest(c, auth.NewBuffers(int64(len(body)), int64(len(body))+1))
+}
+
 // place puts a signature where it stands in a request.
-func (s Scheme) place(r *http.Request, at, value string) error {
+func (s Scheme) place(r *http.Request, at, text string) {
+	value := s.Signature.Prefix + text
 	if s.Time.SigPrefix != "" {
 		value = s.Time.SigPrefix + at + s.Signature.Split + value
 	}
@@ -140,7 +139,6 @@ func (s Scheme) place(r *http.Request, at, value string) error {
 	case s.Signature.Query != "":
 		r.URL = withParameter(r.URL, s.Signature.Query, value)
 	}
-	return nil
 }
 
 func withParameter(u *url.URL, name, value string) *url.URL {

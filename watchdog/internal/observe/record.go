@@ -149,8 +149,8 @@ func newCallID() string {
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
-// recorder is the only wrapper of a ResponseWriter in the program. It sees
-// status and bytes, and gives up on a caller that accepts nothing.
+// recorder sees status and bytes of every answer, and gives up on a caller that
+// accepts nothing.
 type recorder struct {
 	http.ResponseWriter
 	record   *Record
