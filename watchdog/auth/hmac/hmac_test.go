@@ -1057,7 +1057,7 @@ func FuzzTemplate(f *testing.F) {
 // FuzzJSON holds that a text taken from a body is where encoding/json finds it
 // too, and that it stands there once.
 func FuzzJSON(f *testing.F) {
-	for _, s := range []string{`{"a":{"b":"x"}}`, `{"a":{"b":"x","b":"y"}}`, `{"a":{"b":1e3}}`, `{"a":[]}`, `{"a":{"b":"x"}}x`, `[1]`, `"a"`} {
+	for _, s := range []string{`{"a":{"b":"x"}}`, `{"a":{"b":"x","b":"y"}}`, `{"a":{"b":1e3}}`, `{"a":[]}`, `{"a":{"b":"x"}}x`, `[1]`, `"a"`, "{\"a\":{\"b\":\"\xae\xae\"}}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {

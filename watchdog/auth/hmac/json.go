@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"auth-watchdog/watchdog/auth"
 )
@@ -183,8 +184,8 @@ func follow(written []byte, targets []target, seen []string) (next []target, all
 
 // unquote is the text of a JSON string.
 func unquote(written []byte) string {
-	if bytes.IndexByte(written, '\\') < 0 {
-		return strings.ToValidUTF8(string(written[1:len(written)-1]), "\ufffd")
+	if bytes.IndexByte(written, '\\') < 0 && utf8.Valid(written) {
+		return string(written[1 : len(written)-1])
 	}
 	var s string
 	_ = json.Unmarshal(written, &s) // it is valid
