@@ -41,6 +41,8 @@
 //	1  internal/clientip   finds out who is at the other end
 //	0  secret              reads secret files into values that do not print
 //	0  internal/limit      bounds how many, how much and how often
+//	0  internal/transport  sends requests to a server over connections that it keeps
+//	0  internal/inbound    makes the connections of callers cheap for a server
 //	0  internal/reply      answers a request that does not reach the function
 //	0  internal/headers    knows header names in every spelling
 //

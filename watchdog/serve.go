@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"auth-watchdog/watchdog/internal/inbound"
 	"auth-watchdog/watchdog/internal/upstream"
 )
 
@@ -108,7 +109,7 @@ func (w *Watchdog) listen(port int, name string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%d: %w; set %s to another", name, port, err, name)
 	}
-	return l, nil
+	return inbound.Listen(l), nil
 }
 
 const maxHeaderBytes = 1 << 20 // of-watchdog's

@@ -156,10 +156,6 @@ func (e exitError) Error() string { return e.String() }
 // linger is how long what a process has left behind may hold its output open.
 const linger = time.Second
 
-// lateBody is how long what is left of a body may take to come when the process
-// has ended; later the connection is given up.
-const lateBody = 50 * time.Millisecond
-
 // answer gives a request to a process of its own and passes on what that
 // writes. It returns when nothing of it is left to wait for.
 func (f *fork) answer(r *http.Request, a *forkAnswer) error {

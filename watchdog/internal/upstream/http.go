@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/reply"
+	"auth-watchdog/watchdog/internal/transport"
 )
 
 // HTTPOptions say how a function is reached over HTTP. How long it may take is
@@ -39,30 +38,23 @@ type HTTPOptions struct {
 // NewHTTP returns the upstream of mode http.
 func NewHTTP(o HTTPOptions) Upstream {
 	u := &overHTTP{HTTPOptions: o, listening: make(chan struct{}), ended: make(chan struct{})}
-	u.transport = &http.Transport{
-		DialContext:           u.dial,
-		DisableCompression:    true, // the caller's own business
-		MaxIdleConns:          256,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       time.Second, // shorter than any server's, so that none is closed in our hands
-		ExpectContinueTimeout: time.Second,
-	}
-	u.proxy = &httputil.ReverseProxy{
-		Rewrite:        u.rewrite,
-		Transport:      u,
-		FlushInterval:  -1, // every answer may be a stream
-		BufferPool:     &buffers{},
-		ModifyResponse: u.answered,
-		ErrorHandler:   u.failed,
-		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-	}
+	u.transport = transport.New(transport.Options{
+		Dial:            u.dial,
+		IdleTimeout:     time.Second, // shorter than any server's, so that none is closed in our hands
+		MaxIdle:         256,
+		ContinueTimeout: time.Second,
+		MaxHead:         maxAnswerHead,
+	})
 	return u
 }
 
+// maxAnswerHead is the most bytes that an answer may have before its body.
+const maxAnswerHead = 1 << 20
+
 type overHTTP struct {
 	HTTPOptions
-	proxy     *httputil.ReverseProxy
-	transport *http.Transport
+	dialer    net.Dialer
+	transport *transport.Transport
 	listening chan struct{}          // closed once the function was found to listen
 	ended     chan struct{}          // closed once it listens no more
 	end       sync.Once              // of ended
@@ -173,16 +165,27 @@ func (u *overHTTP) closed() string {
 	return ""
 }
 
-func (u *overHTTP) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	var d net.Dialer
-	return d.DialContext(ctx, u.Network, u.Address)
+// dial connects to the function. While more callers connect than it has
+// accepted, a unix socket says so instead of waiting.
+func (u *overHTTP) dial(ctx context.Context) (net.Conn, error) {
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		c, err := u.dialer.DialContext(ctx, u.Network, u.Address)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
 }
 
 // connect reports whether something accepts connections.
 func (u *overHTTP) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	c, err := u.dial(ctx, "", "")
+	c, err := u.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -213,14 +216,25 @@ func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.Report.refuse(w, r, auth.TwoReadings)
 		return
 	}
-	x := &exchange{start: time.Now(), writer: w, answer: w.Header(), ours: maps.Clone(w.Header())}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
-	if r.Body != nil && r.Body != http.NoBody {
-		x.body = newCallersBody(r)
-		r.Body = x.body
-	}
-	u.proxy.ServeHTTP(w, r)
+	u.forward(w, r)
 }
+
+// wait waits for the function to listen, for requests that come before.
+func (u *overHTTP) wait(ctx context.Context) error {
+	select {
+	case <-u.listening:
+	case <-u.ended:
+		return errors.New("the function has ended before it listened")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if u.closed() != "" {
+		return errOpen
+	}
+	return nil
+}
+
+var errOpen = errors.New("the function can be reached without the watchdog")
 
 // climbs reports whether a path has a segment that some server takes for the
 // folder above, by which a caller would leave the prefix.
@@ -233,148 +247,3 @@ func climbs(path string) bool {
 	}
 	return false
 }
-
-// An exchange is what has to be known of a request when its answer comes.
-type exchange struct {
-	start  time.Time
-	writer http.ResponseWriter
-	answer http.Header  // of the answer
-	ours   http.Header  // what earlier stages have put there
-	body   *callersBody // nil if there is none
-}
-
-type exchangeKey struct{}
-
-func exchangeOf(r *http.Request) *exchange {
-	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
-	return x
-}
-
-// RoundTrip implements [http.RoundTripper]. Requests that come before the
-// function listens wait for it.
-func (u *overHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
-	select {
-	case <-u.listening:
-	case <-u.ended:
-		return nil, errors.New("the function has ended before it listened")
-	case <-r.Context().Done():
-		return nil, context.Cause(r.Context())
-	}
-	if u.closed() != "" {
-		return nil, errOpen
-	}
-	return u.transport.RoundTrip(r)
-}
-
-var errOpen = errors.New("the function can be reached without the watchdog")
-
-// restored are the headers of ours that a caller could have had removed by
-// naming them in Connection.
-var restored = []string{
-	"X-Call-Id", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Real-Ip",
-}
-
-// rewrite makes the request that the function gets. The hop-by-hop headers
-// have been removed from p.Out already, so nothing that is set here can be
-// taken away by the caller's Connection.
-func (u *overHTTP) rewrite(p *httputil.ProxyRequest) {
-	out := p.Out
-	out.URL = &url.URL{
-		Scheme: "http", Host: "function",
-		Path: p.In.URL.Path, RawPath: escapeInvalid(p.In.URL.RawPath),
-		RawQuery: p.In.URL.RawQuery, ForceQuery: p.In.URL.ForceQuery,
-	}
-	if u.Prefix != "" {
-		escaped := u.Prefix + out.URL.EscapedPath()
-		if path, err := url.PathUnescape(escaped); err == nil {
-			out.URL.Path, out.URL.RawPath = path, escaped
-		}
-	}
-	out.Host = p.In.Host
-	for _, name := range restored {
-		if values, ok := p.In.Header[name]; ok {
-			out.Header[name] = values
-		}
-	}
-	if id, ok := auth.FromContext(p.In.Context()); ok {
-		id.SetHeaders(out.Header)
-	}
-}
-
-// escapeInvalid escapes what cannot stand in a path. With such a byte in it,
-// package url would write the path anew, and an escaped slash as a slash.
-func escapeInvalid(raw string) string {
-	var b strings.Builder
-	for i := range len(raw) {
-		c := raw[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("%/-._~!$&'()*+,;=:@[]", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
-}
-
-// answered looks at the head of the function's answer before it is passed on.
-func (u *overHTTP) answered(res *http.Response) error {
-	if res.StatusCode == http.StatusSwitchingProtocols && !strings.EqualFold(res.Header.Get("Upgrade"), res.Request.Header.Get("Upgrade")) {
-		_ = res.Body.Close() // it is a connection, and nobody else would
-		return errors.New("the function has switched to another protocol than it was asked to")
-	}
-	x := exchangeOf(res.Request)
-	for name, values := range x.ours { // an answer before the answer (1xx) has cleared them
-		if x.answer[name] == nil {
-			x.answer[name] = values
-		}
-	}
-	if res.Header["Content-Type"] == nil {
-		x.answer["Content-Type"] = nil // or our server would guess one
-	}
-	x.body.overtaken(x.writer)
-	setDuration(res.Header, x.start)
-	return nil
-}
-
-// failed answers a request that has got no answer from the function.
-func (u *overHTTP) failed(w http.ResponseWriter, r *http.Request, err error) {
-	cause := context.Cause(r.Context())
-	x := exchangeOf(r)
-	switch {
-	case errors.Is(cause, ErrTimeout):
-		u.Report.tell(r, "exec_timeout")
-		u.Log.Warn("the function has not answered in time", "path", r.URL.Path, "seconds", time.Since(x.start).Seconds())
-		reply.Write(w, http.StatusGatewayTimeout, 0)
-	case errors.Is(err, errOpen):
-		u.Report.tell(r, "open_upstream")
-		reply.Write(w, http.StatusServiceUnavailable, time.Second)
-	case errors.Is(cause, ErrDraining):
-		u.Report.tell(r, "draining")
-		reply.Write(w, http.StatusServiceUnavailable, time.Second)
-	case cause != nil:
-		u.Report.tell(r, "caller_left")
-		// The caller has left, or the credential has expired: there is nobody
-		// to answer.
-		panic(http.ErrAbortHandler)
-	case x.body != nil && x.body.broken.Load():
-		u.Report.refuse(w, r, auth.BadBody)
-	default:
-		u.Report.tell(r, "unreachable")
-		u.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
-		reply.Write(w, http.StatusBadGateway, 0)
-	}
-}
-
-// buffers keeps the buffers through which answers are copied.
-type buffers struct{ pool sync.Pool }
-
-const bufferSize = 32 << 10
-
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return p[:]
-	}
-	return make([]byte, bufferSize)
-}
-
-func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

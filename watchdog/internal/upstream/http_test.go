@@ -494,7 +494,7 @@ func TestNeverListens(t *testing.T) {
 }
 
 // silent is a function that takes requests and answers none.
-func silent(context.Context, string, string) (net.Conn, error) {
+func silent(context.Context) (net.Conn, error) {
 	ours, its := net.Pipe()
 	go io.Copy(io.Discard, its)
 	return ours, nil
@@ -509,7 +509,7 @@ func TestNeverAnswers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := NewHTTP(HTTPOptions{Log: discard}).(*overHTTP)
 				close(u.listening)
-				u.transport.DialContext = silent
+				u.transport.Dial = silent
 				w, begun := httptest.NewRecorder(), time.Now()
 				r := httptest.NewRequest(http.MethodGet, "/", nil).WithContext(forAMinute(t))
 				r.Header = lines
@@ -581,8 +581,8 @@ func TestRunClosesConnections(t *testing.T) {
 	serveUnix(t, path, func(http.ResponseWriter, *http.Request) {})
 	u := NewHTTP(to(path)).(*overHTTP)
 	var open, all atomic.Int32
-	u.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := u.dial(ctx, network, address)
+	u.transport.Dial = func(ctx context.Context) (net.Conn, error) {
+		c, err := u.dial(ctx)
 		if err == nil {
 			open.Add(1)
 			all.Add(1)

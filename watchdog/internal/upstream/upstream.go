@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,10 +62,12 @@ type callersBody struct {
 	io.ReadCloser
 	left          int64 // bytes, -1 if that is not known
 	ended, broken atomic.Bool
+	closed        chan struct{} // once nobody reads it any more
+	close         sync.Once
 }
 
 func newCallersBody(r *http.Request) *callersBody {
-	b := &callersBody{ReadCloser: r.Body, left: r.ContentLength}
+	b := &callersBody{ReadCloser: r.Body, left: r.ContentLength, closed: make(chan struct{})}
 	b.ended.Store(r.Body == nil || r.ContentLength == 0)
 	return b
 }
@@ -89,6 +92,38 @@ func (b *callersBody) Read(p []byte) (int, error) {
 		b.broken.Store(true)
 	}
 	return n, err
+}
+
+// Close says that nobody reads the body any more. It is for the server to close
+// what is behind it, once the handler has returned.
+func (b *callersBody) Close() error {
+	b.close.Do(func() { close(b.closed) })
+	return nil
+}
+
+// lateBody is how long what is left of a body may take to come when the
+// function has answered; later the connection is given up.
+const lateBody = 50 * time.Millisecond
+
+// end returns once nobody reads the body any more, which is to be closed by
+// whoever does: the answer is there, and nobody waits for the rest.
+func (b *callersBody) end(caller *http.ResponseController) {
+	if b == nil {
+		return
+	}
+	select {
+	case <-b.closed:
+		return
+	default:
+	}
+	late := time.NewTimer(lateBody)
+	defer late.Stop()
+	select {
+	case <-b.closed:
+	case <-late.C:
+		_ = caller.SetReadDeadline(time.Unix(1, 0))
+		<-b.closed
+	}
 }
 
 // overtaken prepares for an answer that begins, if it does so before the

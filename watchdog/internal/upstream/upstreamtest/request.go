@@ -101,8 +101,9 @@ func testIdentity(t *testing.T, c Case) {
 			w := newWitness()
 			u := c.New(t, w)
 			s := serve(t, u, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if tt.id != nil {
+				if tt.id != nil { // as the gate does
 					r = r.WithContext(auth.NewContext(r.Context(), *tt.id))
+					tt.id.SetHeaders(r.Header)
 				}
 				u.ServeHTTP(w, r)
 			}))

@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"bufio"
+	"io"
+	"math"
+	"net"
+	"syscall"
+	"time"
+)
+
+// readBuffer is the size of what is read of a connection at once; an answer's
+// head that fits is read without copies.
+const readBuffer = 4 << 10
+
+// A conn is a connection to the server. One exchange at a time has it.
+type conn struct {
+	net.Conn
+	in     *bufio.Reader
+	room   int64 // bytes that may still be read
+	reused bool
+	since  time.Time // when it was last used
+
+	abort func() // closes the connection; made once for all exchanges
+
+	// For isQuiet.
+	raw   syscall.RawConn
+	look  func(fd uintptr) bool
+	quiet bool
+}
+
+func newConn(nc net.Conn) *conn {
+	c := &conn{Conn: nc, room: math.MaxInt64}
+	c.in = bufio.NewReaderSize((*limitedConn)(c), readBuffer)
+	c.abort = c.close
+	if s, ok := nc.(syscall.Conn); ok {
+		c.raw, _ = s.SyscallConn()
+	}
+	c.look = func(fd uintptr) bool {
+		var b [1]byte
+		_, err := syscall.Read(int(fd), b[:])
+		c.quiet = err == syscall.EAGAIN //nolint:errorlint // of a system call
+		return true
+	}
+	return c
+}
+
+func (c *conn) close() { _ = c.Close() }
+
+// isQuiet reports whether an idle connection is open and nothing has come on
+// it.
+func (c *conn) isQuiet() bool {
+	if c.raw == nil {
+		return true
+	}
+	c.quiet = false
+	return c.raw.Read(c.look) == nil && c.quiet
+}
+
+// A limitedConn reads no more than it may.
+type limitedConn conn
+
+func (c *limitedConn) Read(p []byte) (int, error) {
+	if c.room <= 0 {
+		return 0, errHeadTooLarge
+	}
+	if int64(len(p)) > c.room {
+		p = p[:c.room]
+	}
+	n, err := c.Conn.Read(p)
+	c.room -= int64(n)
+	return n, err
+}
+
+// upgraded is a connection on which both sides now speak another protocol.
+type upgraded struct{ x *exchange }
+
+func (u upgraded) Read(p []byte) (int, error)  { return u.x.conn.in.Read(p) }
+func (u upgraded) Write(p []byte) (int, error) { return u.x.conn.Write(p) }
+
+// CloseWrite tells the server that nothing more will come.
+func (u upgraded) CloseWrite() error {
+	if c, ok := u.x.conn.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return u.Close()
+}
+
+func (u upgraded) Close() error {
+	u.x.abandon()
+	return nil
+}
+
+var _ io.ReadWriteCloser = upgraded{}

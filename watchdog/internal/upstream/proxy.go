@@ -1,0 +1,331 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/internal/reply"
+)
+
+// A forwarding is a request on its way to the function and back.
+type forwarding struct {
+	*overHTTP
+	start   time.Time
+	writer  http.ResponseWriter
+	control *http.ResponseController
+	request *http.Request // the caller's
+	body    *callersBody  // nil if none has to be waited for
+}
+
+// forward passes a request on and its answer back.
+func (u *overHTTP) forward(w http.ResponseWriter, r *http.Request) {
+	f := forwarding{overHTTP: u, start: time.Now(), writer: w, control: http.NewResponseController(w), request: r}
+	out := f.outgoing()
+	defer f.body.end(f.control)
+	res, err := f.send(out)
+	if err != nil {
+		f.failed(err)
+		return
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		f.upgrade(out, res)
+		return
+	}
+	f.answer(res)
+}
+
+func (f *forwarding) send(out *http.Request) (*http.Response, error) {
+	if err := f.wait(out.Context()); err != nil {
+		return nil, err
+	}
+	return f.transport.Send(out, f.informed)
+}
+
+// isHopByHop reports whether a header means the connection on which it comes
+// (RFC 9110 §7.6.1).
+func isHopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
+
+// keptHeaders are headers of the stages before. A caller that names one in Connection
+// does not have it removed.
+var keptHeaders = map[string]bool{
+	auth.SubjectHeader: true, auth.MethodHeader: true, auth.ScopesHeader: true,
+	"X-Call-Id": true, "X-Forwarded-For": true, "X-Forwarded-Host": true, "X-Forwarded-Port": true, "X-Forwarded-Prefix": true,
+	"X-Forwarded-Proto": true, "X-Real-Ip": true,
+}
+
+// removeHopByHop removes what does not go further than one connection, except
+// headers that are kept.
+func removeHopByHop(h http.Header, kept map[string]bool) {
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = http.CanonicalHeaderKey(strings.Trim(name, " \t")); !kept[name] {
+				delete(h, name)
+			}
+		}
+	}
+	for name := range h {
+		if isHopByHop(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// hasToken reports whether a word is in a list that may go over several lines.
+func hasToken(lines []string, token string) bool {
+	for _, line := range lines {
+		for word := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(word, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// upgradeOf is the protocol to which a message asks to switch, or does; empty
+// if there is none.
+func upgradeOf(h http.Header) string {
+	if len(h["Upgrade"]) == 0 || !hasToken(h["Connection"], "upgrade") {
+		return ""
+	}
+	return h["Upgrade"][0]
+}
+
+// outgoing makes the request that the function gets. The headers are the
+// caller's own, changed: nobody looks at them afterwards.
+func (f *forwarding) outgoing() *http.Request {
+	in := f.request
+	out := new(http.Request)
+	*out = *in
+	out.Close, out.Trailer = false, nil
+	out.URL = f.target(in.URL)
+	if out.Host == "" { // HTTP/1.0 can do without
+		out.Host = "function"
+	}
+
+	h := out.Header
+	upgrade := upgradeOf(h)
+	trailers := hasToken(h["Te"], "trailers")
+	removeHopByHop(h, keptHeaders)
+	if trailers {
+		h["Te"] = []string{"trailers"}
+	}
+	if upgrade != "" {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
+	}
+
+	switch _, inMemory := in.Body.(interface{ Len() int }); {
+	case in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0:
+		out.Body = nil
+	case inMemory:
+		delete(h, "Expect") // it has come already
+	default:
+		f.body = newCallersBody(in)
+		out.Body = f.body
+	}
+	return out
+}
+
+// target is the URL that the function is asked for.
+func (f *forwarding) target(in *url.URL) *url.URL {
+	if in.RawPath == "" && in.Opaque == "" && f.Prefix == "" {
+		return in
+	}
+	out := &url.URL{Path: in.Path, RawPath: escapeInvalid(in.RawPath), RawQuery: in.RawQuery, ForceQuery: in.ForceQuery}
+	if f.Prefix != "" {
+		escaped := f.Prefix + out.EscapedPath()
+		if path, err := url.PathUnescape(escaped); err == nil {
+			out.Path, out.RawPath = path, escaped
+		}
+	}
+	return out
+}
+
+// escapeInvalid escapes what cannot stand in a path. With such a byte in it,
+// package url would write the path anew, and an escaped slash as a slash.
+func escapeInvalid(raw string) string {
+	var b strings.Builder
+	for i := range len(raw) {
+		c := raw[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("%/-._~!$&'()*+,;=:@[]", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// informed passes on an answer before the answer (1xx).
+func (f *forwarding) informed(status int, h http.Header) error {
+	answer := f.writer.Header()
+	before := maps.Clone(answer)
+	addHeaders(answer, h)
+	f.writer.WriteHeader(status)
+	clear(answer)
+	maps.Copy(answer, before)
+	return nil
+}
+
+func addHeaders(to, from http.Header) {
+	for name, values := range from {
+		if before := to[name]; before != nil {
+			values = append(before[:len(before):len(before)], values...)
+		}
+		to[name] = values
+	}
+}
+
+// answer passes the function's answer back.
+func (f *forwarding) answer(res *http.Response) {
+	removeHopByHop(res.Header, nil)
+	h := f.writer.Header()
+	if res.Header["Content-Type"] == nil {
+		h["Content-Type"] = nil // or our server would guess one
+	}
+	addHeaders(h, res.Header)
+	setDuration(h, f.start)
+	announced := len(res.Trailer)
+	for name := range res.Trailer {
+		h.Add("Trailer", name)
+	}
+	f.body.overtaken(f.writer)
+	f.writer.WriteHeader(res.StatusCode)
+	if err := f.copy(res.Body); err != nil {
+		panic(http.ErrAbortHandler) // the caller sees that the answer is not whole
+	}
+	if len(res.Trailer) == 0 {
+		return
+	}
+	_ = f.control.Flush() // trailers come behind chunks only
+	prefix := ""
+	if len(res.Trailer) != announced {
+		prefix = http.TrailerPrefix
+	}
+	for name, values := range res.Trailer {
+		h[prefix+name] = values
+	}
+}
+
+// buffers are those through which answers are copied.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// copy passes the body of an answer on as it comes.
+func (f *forwarding) copy(body io.Reader) error {
+	if body == http.NoBody {
+		return nil
+	}
+	buf := buffers.Get().(*[32 << 10]byte) //nolint:errcheck,forcetypeassert // there is nothing else in it
+	defer buffers.Put(buf)
+	for {
+		// What there is goes out before more is waited for.
+		if b, ok := body.(interface{ Buffered() bool }); !ok || !b.Buffered() {
+			if err := f.control.Flush(); err != nil {
+				return err
+			}
+		}
+		n, err := body.Read(buf[:])
+		if n > 0 {
+			if _, err := f.writer.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			_ = f.control.Flush() // what has come is not lost
+			return err
+		}
+	}
+}
+
+// failed answers a request that has got no answer from the function.
+func (f *forwarding) failed(err error) {
+	f.body.end(f.control) // our server reads what is left before it answers
+	w, r := f.writer, f.request
+	cause := context.Cause(r.Context())
+	switch {
+	case errors.Is(cause, ErrTimeout):
+		f.Report.tell(r, "exec_timeout")
+		f.Log.Warn("the function has not answered in time", "path", r.URL.Path, "seconds", time.Since(f.start).Seconds())
+		reply.Write(w, http.StatusGatewayTimeout, 0)
+	case errors.Is(err, errOpen):
+		f.Report.tell(r, "open_upstream")
+		reply.Write(w, http.StatusServiceUnavailable, time.Second)
+	case errors.Is(cause, ErrDraining):
+		f.Report.tell(r, "draining")
+		reply.Write(w, http.StatusServiceUnavailable, time.Second)
+	case cause != nil:
+		f.Report.tell(r, "caller_left")
+		// The caller has left, or the credential has expired: there is nobody
+		// to answer.
+		panic(http.ErrAbortHandler)
+	case f.body != nil && f.body.broken.Load():
+		f.Report.refuse(w, r, auth.BadBody)
+	default:
+		f.Report.tell(r, "unreachable")
+		f.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
+		reply.Write(w, http.StatusBadGateway, 0)
+	}
+}
+
+// upgrade joins the connections of caller and function, which speak another
+// protocol now.
+func (f *forwarding) upgrade(out *http.Request, res *http.Response) {
+	function, ok := res.Body.(io.ReadWriter)
+	if asked := upgradeOf(out.Header); !ok || asked == "" || !strings.EqualFold(asked, upgradeOf(res.Header)) {
+		f.failed(errors.New("the function has switched to another protocol than it was asked to"))
+		return
+	}
+	h := f.writer.Header()
+	addHeaders(h, res.Header)
+	setDuration(h, f.start)
+	caller, buffered, err := f.control.Hijack()
+	if err != nil {
+		f.failed(fmt.Errorf("the caller's connection can't be taken over: %w", err))
+		return
+	}
+	defer caller.Close()
+	// Whichever side ends, and the request's context too, ends the other.
+	defer context.AfterFunc(out.Context(), func() { _ = caller.Close() })()
+	res.Header, res.Body = h, nil // the head alone
+	if res.Write(buffered) != nil || buffered.Flush() != nil {
+		return
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- pour(function, buffered.Reader) }()
+	go func() { ended <- pour(caller, function) }()
+	if <-ended == nil {
+		_ = <-ended
+	}
+}
+
+// pour copies until there is no more, and says so to whom it copies, if that
+// can be told that nothing more will come but not that all is over.
+func pour(to io.Writer, from io.Reader) error {
+	if _, err := io.Copy(to, from); err != nil {
+		return err
+	}
+	if c, ok := to.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return io.EOF
+}
