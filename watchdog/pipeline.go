@@ -117,44 +117,67 @@ func (w *Watchdog) buffer(next http.Handler) http.Handler {
 // no bound; it ends, as streams do, when the process drains.
 func (w *Watchdog) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancelCause(r.Context())
-		defer cancel(nil)
-		stopTimer := func() bool { return false }
+		e := &execution{watchdog: w}
+		e.ctx, e.cancel = context.WithCancelCause(r.Context())
 		if timeout := w.timeoutOf(r); timeout > 0 {
-			stopTimer = time.AfterFunc(timeout, func() { cancel(upstream.ErrTimeout) }).Stop
+			e.timer = time.AfterFunc(timeout, e.expire)
 		}
-		defer stopTimer()
-		// Whoever waits for the caller's body does not see that ctx has ended.
-		control := http.NewResponseController(rw)
-		stopReading := context.AfterFunc(ctx, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
-		defer stopReading()
-		isStream := false
-		observe.FromContext(ctx).OnStream = func(upgraded bool) {
-			isStream = !upgraded
-			if upgraded {
-				stopTimer()
-			}
-			stop := context.AfterFunc(w.draining, func() { cancel(upstream.ErrDraining) })
-			context.AfterFunc(ctx, func() { stop() }) // or it would be kept until the process drains
+		if r.ContentLength != 0 {
+			// Whoever waits for the caller's body does not see that ctx has ended.
+			control := http.NewResponseController(rw)
+			defer context.AfterFunc(e.ctx, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })()
 		}
-		defer func() {
-			p := recover()
-			err, _ := p.(error)
-			told := isStream && errors.Is(err, http.ErrAbortHandler) && errors.Is(context.Cause(ctx), upstream.ErrDraining)
-			if p != nil && !told {
-				panic(p)
-			}
-			// A stream that was told to end is whole as far as it goes.
-		}()
-		next.ServeHTTP(rw, r.WithContext(ctx))
+		observe.FromContext(e.ctx).Stream = e
+		defer e.end()
+		next.ServeHTTP(rw, r.WithContext(e.ctx))
 	})
+}
+
+// An execution is what the function is doing for a request.
+type execution struct {
+	watchdog *Watchdog
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	timer    *time.Timer // nil if there is no bound
+	isStream bool        // and no upgraded connection
+}
+
+func (e *execution) expire() { e.cancel(upstream.ErrTimeout) }
+
+// Begins implements [observe.Stream].
+func (e *execution) Begins(upgraded bool) {
+	e.isStream = !upgraded
+	if upgraded && e.timer != nil {
+		e.timer.Stop()
+	}
+	stop := context.AfterFunc(e.watchdog.draining, func() { e.cancel(upstream.ErrDraining) })
+	context.AfterFunc(e.ctx, func() { stop() }) // or it would be kept until the process drains
+}
+
+// end is deferred.
+func (e *execution) end() {
+	p := recover()
+	drained := errors.Is(context.Cause(e.ctx), upstream.ErrDraining)
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	e.cancel(nil)
+	err, _ := p.(error)
+	// A stream that was told to end is whole as far as it goes.
+	if told := e.isStream && drained && errors.Is(err, http.ErrAbortHandler); p != nil && !told {
+		panic(p)
+	}
 }
 
 // timeoutOf is the exec_timeout of a request, 0 if it has none. The caller can
 // lower it and nothing else.
 func (w *Watchdog) timeoutOf(r *http.Request) time.Duration {
 	most := w.config.ExecTimeout
-	asked, err := time.ParseDuration(r.Header.Get("X-Timeout"))
+	given := r.Header["X-Timeout"]
+	if len(given) == 0 {
+		return most
+	}
+	asked, err := time.ParseDuration(given[0])
 	if err != nil || asked <= 0 || most > 0 && asked > most {
 		return most
 	}

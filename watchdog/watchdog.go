@@ -118,7 +118,7 @@ func New(o Options) (*Watchdog, error) {
 		w.trust.Scheme, w.trust.Host = u.Scheme, u.Host
 	}
 	w.observer = observe.New(observe.Options{
-		Log: w.log, Audit: audit, Function: cfg.FunctionName,
+		Log: w.log, Access: observe.NewAccessLog(o.Stderr, cfg.LogFormat, w.log), Audit: audit, Function: cfg.FunctionName,
 		Address: w.trust.Of, WriteTimeout: cfg.WriteTimeout, ReadTimeout: cfg.ReadTimeout,
 	})
 	w.observer.Keep(policy.credentials())
@@ -181,7 +181,13 @@ func (w *Watchdog) openAudit(stderr io.Writer, ps *setting.Problems) *slog.Logge
 	return observe.NewAudit(f)
 }
 
+// lastWords is how long the end waits for whoever takes the log.
+const lastWords = time.Second
+
 func (w *Watchdog) close() {
+	if w.observer != nil {
+		w.observer.Access.Close(lastWords)
+	}
 	if w.audit != nil {
 		_ = w.audit.Close()
 	}

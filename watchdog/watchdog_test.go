@@ -706,6 +706,7 @@ func TestCallID(t *testing.T) {
 		if tt.kept && seen != "given-by-the-gateway" || !tt.kept && !uuid.MatchString(seen) {
 			t.Errorf("%q: the function got %q", tt.given, seen)
 		}
+		w.observer.Access.Close(time.Minute)
 		if !strings.Contains(l.String(), "call_id="+seen) {
 			t.Errorf("%q: the log has no %q", tt.given, seen)
 		}
@@ -727,6 +728,7 @@ func TestSeen(t *testing.T) {
 	call(w, "/x", "Authorization: Bearer CANARY-wrong-key")
 	call(w, "/public")
 	call(w, "/_/health")
+	w.observer.Access.Close(time.Minute)
 
 	log := l.String()
 	for _, want := range []string{

@@ -35,8 +35,9 @@ func (id Identity) SetHeaders(h http.Header) {
 	if id.Method == "" {
 		return
 	}
-	h[SubjectHeader] = []string{id.Subject}
-	h[MethodHeader] = []string{id.Method}
+	values := []string{id.Subject, id.Method}
+	h[SubjectHeader] = values[0:1:1]
+	h[MethodHeader] = values[1:2:2]
 	if len(id.Scopes) > 0 {
 		h[ScopesHeader] = []string{strings.Join(id.Scopes, ",")}
 	}
@@ -44,16 +45,30 @@ func (id Identity) SetHeaders(h http.Header) {
 
 type contextKey struct{}
 
-// NewContext returns a context that carries id.
-func NewContext(ctx context.Context, id Identity) context.Context {
-	return context.WithValue(ctx, contextKey{}, id)
+// A carrier is a context that carries an identity.
+type carrier struct {
+	context.Context
+	id Identity
 }
+
+// Value implements [context.Context].
+func (c *carrier) Value(key any) any {
+	if key == (contextKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// NewContext returns a context that carries id.
+func NewContext(ctx context.Context, id Identity) context.Context { return &carrier{ctx, id} }
 
 // FromContext returns the identity of a request that a gate has admitted. It
 // is false for requests that came by a public rule, or not through a gate.
 func FromContext(ctx context.Context) (Identity, bool) {
-	id, ok := ctx.Value(contextKey{}).(Identity)
-	return id, ok
+	if c, ok := ctx.Value(contextKey{}).(*carrier); ok {
+		return c.id, true
+	}
+	return Identity{}, false
 }
 
 // identityHeaders are the headers in which proxies tell what they know of the

@@ -97,11 +97,13 @@ func (t Trust) Sanitize(r *http.Request) {
 		if t.Host != "" {
 			host, scheme = t.Host, t.Scheme
 		}
+		values := []string{host, scheme, ""}
+		r.Header["X-Forwarded-Host"] = values[0:1:1]
+		r.Header["X-Forwarded-Proto"] = values[1:2:2]
 		if a := parse(r.RemoteAddr); a.IsValid() {
-			r.Header["X-Forwarded-For"] = []string{a.String()}
+			values[2] = a.String()
+			r.Header["X-Forwarded-For"] = values[2:3:3]
 		}
-		r.Header["X-Forwarded-Host"] = []string{host}
-		r.Header["X-Forwarded-Proto"] = []string{scheme}
 		return
 	}
 	entries := t.forwardedFor(r.Header)

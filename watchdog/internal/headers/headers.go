@@ -9,25 +9,23 @@ import (
 
 // A Set is a set of header names and of prefixes of them.
 type Set struct {
-	names    map[string]bool
-	prefixes map[string]bool // with the final "-"
-	first    [256]bool       // first letters, so that most headers cost one look
-	longest  int             // of names and prefixes
+	names    map[int][]string  // by length
+	prefixes map[byte][]string // by first letter, with the final "-"
+	first    [256]bool         // first letters, so that most headers cost one look
 }
 
 // New returns the set of the names in lists, which are in small letters with
 // "-" between words. A name that ends in "-" stands for all that begin so.
 func New(lists ...[]string) *Set {
-	s := &Set{names: map[string]bool{}, prefixes: map[string]bool{}}
+	s := &Set{names: map[int][]string{}, prefixes: map[byte][]string{}}
 	for _, list := range lists {
 		for _, name := range list {
 			if strings.HasSuffix(name, "-") {
-				s.prefixes[name] = true
+				s.prefixes[name[0]] = append(s.prefixes[name[0]], name)
 			} else {
-				s.names[name] = true
+				s.names[len(name)] = append(s.names[len(name)], name)
 			}
 			s.first[name[0]] = true
-			s.longest = max(s.longest, len(name))
 		}
 	}
 	return s
@@ -49,15 +47,27 @@ func (s *Set) Has(name string) bool {
 	if name == "" || !s.first[foldByte(name[0])] {
 		return false
 	}
-	var short [64]byte
-	buf := short[:0]
-	for i := range min(len(name), s.longest) {
-		buf = append(buf, foldByte(name[i]))
-		if buf[i] == '-' && s.prefixes[string(buf)] {
+	for _, prefix := range s.prefixes[foldByte(name[0])] {
+		if len(name) >= len(prefix) && folds(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
-	return len(name) <= s.longest && s.names[string(buf)]
+	for _, n := range s.names[len(name)] {
+		if folds(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// folds reports whether Fold(name) is folded, which is as long.
+func folds(name, folded string) bool {
+	for i := range len(folded) {
+		if foldByte(name[i]) != folded[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func foldByte(c byte) byte {

@@ -1,10 +1,10 @@
 package observe
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +26,6 @@ func New(o Options) *Observer {
 	ob := &Observer{
 		Options:  o,
 		registry: prometheus.NewRegistry(),
-		kept:     map[entry]bool{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "http_requests_total", Help: "total HTTP requests processed",
 		}, []string{"code", "method"}),
@@ -55,6 +54,8 @@ func New(o Options) *Observer {
 	for _, result := range []string{"success", "error"} {
 		ob.reloads.WithLabelValues(result)
 	}
+	ob.answers.find = ob.answerSeries
+	ob.results.find = func(r result) prometheus.Counter { return ob.decisions.WithLabelValues(r.method, r.result, r.reason) }
 	ob.registry.MustRegister(
 		ob.requests, ob.duration, ob.inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -71,33 +72,52 @@ func (o *Observer) Metrics() http.Handler {
 // others.
 var httpMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"}
 
+// httpMethodLabels are their labels.
+var httpMethodLabels = []string{"get", "head", "post", "put", "patch", "delete", "connect", "options", "trace"}
+
+// An answer is what answers are counted by.
+type answer struct {
+	status int
+	method string
+}
+
+type answerSeries struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
+}
+
+func (o *Observer) answerSeries(a answer) answerSeries {
+	code := strconv.Itoa(a.status)
+	return answerSeries{o.requests.WithLabelValues(code, a.method), o.duration.WithLabelValues(code, a.method)}
+}
+
 func (o *Observer) count(r *Record, elapsed time.Duration) {
 	method := "unknown"
-	if slices.Contains(httpMethods, r.Method) {
-		method = strings.ToLower(r.Method)
+	if i := slices.Index(httpMethods, r.Method); i >= 0 {
+		method = httpMethodLabels[i]
 	}
-	code := strconv.Itoa(r.Status)
-	o.requests.WithLabelValues(code, method).Inc()
-	o.duration.WithLabelValues(code, method).Observe(elapsed.Seconds())
+	s := o.answers.of(answer{r.Status, method})
+	s.requests.Inc()
+	s.duration.Observe(elapsed.Seconds())
 }
+
+// A result is what decisions are counted by.
+type result struct{ method, result, reason string }
 
 // Decided writes down a decision of the gate.
 func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 	r := FromContext(req.Context())
 	r.Decision, r.Reason = d, string(d.Reason)
-	method, result := d.Method, "refused"
+	to := result{cmp.Or(d.Method, "none"), "refused", r.Reason}
 	switch status := d.Reason.Status(); {
 	case d.Allowed():
-		result = "admitted"
+		to.result = "admitted"
 	case d.Handshake != nil:
-		result = "answered"
+		to.result = "answered"
 	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
-		result = "error"
+		to.result = "error"
 	}
-	if method == "" {
-		method = "none"
-	}
-	o.decisions.WithLabelValues(method, result, r.Reason).Inc()
+	o.results.of(to).Inc()
 	o.deciding.Observe(d.Took.Seconds())
 	if d.Allowed() {
 		o.used(d.Identity)
@@ -123,21 +143,19 @@ func (o *Observer) Reloaded(err error) {
 func (o *Observer) Keep(credentials []auth.Credential) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	kept := map[entry]bool{}
+	kept := map[entry]prometheus.Gauge{}
 	for _, c := range credentials {
-		if len(kept) < maxEntries {
-			kept[entry{c.Secret, c.Entry}] = true
+		if e := (entry{c.Secret, c.Entry}); len(kept) < maxEntries {
+			kept[e] = o.lastUsed.WithLabelValues(e.secret, e.name)
 		}
 	}
-	for e := range o.kept {
-		if !kept[e] {
-			o.lastUsed.DeleteLabelValues(e.secret, e.name)
+	if before := o.kept.Swap(&kept); before != nil {
+		for e := range *before {
+			if kept[e] == nil {
+				o.lastUsed.DeleteLabelValues(e.secret, e.name)
+			}
 		}
 	}
-	for e := range kept {
-		o.lastUsed.WithLabelValues(e.secret, e.name)
-	}
-	o.kept = kept
 }
 
 // used notes that a credential has admitted somebody.
@@ -145,12 +163,12 @@ func (o *Observer) used(id auth.Identity) {
 	if id.Secret == "" {
 		return
 	}
-	e := entry{id.Secret, id.Entry}
-	o.mu.Lock()
-	known := o.kept[e]
-	o.mu.Unlock()
-	if !known {
-		e.name = "others"
+	var gauge prometheus.Gauge
+	if kept := o.kept.Load(); kept != nil {
+		gauge = (*kept)[entry{id.Secret, id.Entry}]
 	}
-	o.lastUsed.WithLabelValues(e.secret, e.name).Set(float64(time.Now().UnixMilli()) / 1000)
+	if gauge == nil {
+		gauge = o.lastUsed.WithLabelValues(id.Secret, "others")
+	}
+	gauge.Set(float64(time.Now().UnixMilli()) / 1000)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,7 @@ import (
 // Options of an [Observer].
 type Options struct {
 	Log      *slog.Logger
+	Access   *AccessLog
 	Audit    *slog.Logger // see [NewAudit]
 	Function string       // its name
 
@@ -41,6 +43,10 @@ type Observer struct {
 	reloads   *prometheus.CounterVec
 
 	lastUsed *prometheus.GaugeVec
-	mu       sync.Mutex
-	kept     map[entry]bool // the credentials that have a series
+
+	answers series[answer, answerSeries]
+	results series[result, prometheus.Counter]
+
+	mu   sync.Mutex // held to change kept
+	kept atomic.Pointer[map[entry]prometheus.Gauge]
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,8 +18,10 @@ import (
 )
 
 // A Record is what is known of a request. The outermost stage makes it, those
-// inside fill it in, and it is written once.
+// inside fill it in, and it is written once. It is the request's context too.
 type Record struct {
+	context.Context
+
 	CallID  string
 	Address netip.Addr // of the caller
 	Method  string
@@ -33,12 +34,27 @@ type Record struct {
 	Status int
 	Bytes  int64
 
-	// OnStream, if set, is called when the answer turns out to have no end of
-	// its own: a stream, or a connection that was upgraded.
-	OnStream func(upgraded bool)
+	// Stream, if set, is told when the answer turns out to have no end of its
+	// own.
+	Stream Stream
+}
+
+// A Stream is an answer that may go on until somebody ends it.
+type Stream interface {
+	// Begins says that it does so, and whether it is a connection that was
+	// upgraded.
+	Begins(upgraded bool)
 }
 
 type recordKey struct{}
+
+// Value implements [context.Context].
+func (r *Record) Value(key any) any {
+	if key == (recordKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
+}
 
 // FromContext returns the record of a request; one that nobody reads if the
 // request was not observed.
@@ -46,7 +62,7 @@ func FromContext(ctx context.Context) *Record {
 	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
 		return r
 	}
-	return &Record{}
+	return &Record{Context: ctx}
 }
 
 // callIDHeader names the id by which a call is followed through OpenFaaS.
@@ -68,14 +84,18 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 			r.Header[callIDHeader] = id
 		}
 		w.Header()[callIDHeader] = id // so that a caller can say which call it was
-		record := &Record{CallID: id[0], Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()}
-		rec := &recorder{ResponseWriter: w, record: record, control: http.NewResponseController(w), patience: o.WriteTimeout}
+		// Not from a pool: a function in this process may hold on to its writer
+		// for longer than it should, and would then write into another's answer.
+		rec := &recorder{
+			ResponseWriter: w, control: *http.NewResponseController(w), patience: o.WriteTimeout,
+			record: Record{Context: r.Context(), CallID: id[0], Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()},
+		}
 
 		o.inflight.Inc()
 		defer func() {
 			p := recover()
 			o.inflight.Dec()
-			o.finish(r, record, rec, p)
+			o.finish(r, rec, p)
 			if p != nil && (errors.Is(asError(p), http.ErrAbortHandler) || rec.status != 0) {
 				panic(http.ErrAbortHandler) // the caller sees that the answer is not whole
 			}
@@ -88,7 +108,7 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 				_ = rec.control.SetReadDeadline(time.Now().Add(o.ReadTimeout))
 			}
 		}()
-		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), recordKey{}, record)))
+		next.ServeHTTP(rec, r.WithContext(&rec.record))
 	})
 }
 
@@ -99,7 +119,8 @@ func asError(p any) error {
 
 // finish writes down what became of a request. p is what its handler panicked
 // with.
-func (o *Observer) finish(r *http.Request, record *Record, rec *recorder, p any) {
+func (o *Observer) finish(r *http.Request, rec *recorder, p any) {
+	record := &rec.record
 	record.Status, record.Bytes = rec.status, rec.bytes
 	switch {
 	case p != nil && !errors.Is(asError(p), http.ErrAbortHandler):
@@ -112,28 +133,10 @@ func (o *Observer) finish(r *http.Request, record *Record, rec *recorder, p any)
 	}
 	elapsed := time.Since(record.Start)
 	o.count(record, elapsed)
-	o.access(record, elapsed)
-}
-
-// access writes the access record.
-func (o *Observer) access(r *Record, elapsed time.Duration) {
-	attrs := make([]slog.Attr, 0, 10)
-	attrs = append(attrs,
-		slog.String("method", short(r.Method)),
-		slog.String("path", short(r.Path)),
-		slog.Int("status", r.Status),
-		slog.Int64("bytes", r.Bytes),
-		slog.Float64("seconds", elapsed.Seconds()),
-		slog.String("call_id", r.CallID),
-	)
-	for _, a := range []slog.Attr{
-		slog.String("reason", r.Reason), slog.String("subject", r.Decision.Identity.Subject), slog.String("auth_method", r.Decision.Method),
-	} {
-		if a.Value.String() != "" {
-			attrs = append(attrs, a)
-		}
-	}
-	o.Log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+	o.Access.write(&access{
+		method: short(record.Method), path: short(record.Path), status: record.Status, bytes: record.Bytes, elapsed: elapsed,
+		callID: record.CallID, reason: record.Reason, subject: record.Decision.Identity.Subject, authMethod: record.Decision.Method,
+	})
 }
 
 func isCallID(s string) bool {
@@ -145,16 +148,22 @@ func newCallID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	var s [36]byte
+	hex.Encode(s[:8], b[:4])
+	hex.Encode(s[9:13], b[4:6])
+	hex.Encode(s[14:18], b[6:8])
+	hex.Encode(s[19:23], b[8:10])
+	hex.Encode(s[24:], b[10:])
+	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
+	return string(s[:])
 }
 
 // recorder sees status and bytes of every answer, and gives up on a caller that
 // accepts nothing.
 type recorder struct {
 	http.ResponseWriter
-	record   *Record
-	control  *http.ResponseController
+	record   Record
+	control  http.ResponseController
 	patience time.Duration
 	waiting  time.Time // since when the present deadline runs
 	status   int
@@ -181,8 +190,8 @@ func (r *recorder) WriteHeader(status int) {
 func (r *recorder) begin(status int) {
 	r.status = status
 	upgraded := status == http.StatusSwitchingProtocols
-	if r.record.OnStream != nil && (upgraded || isStream(r.Header())) {
-		r.record.OnStream(upgraded)
+	if r.record.Stream != nil && (upgraded || isStream(r.Header())) {
+		r.record.Stream.Begins(upgraded)
 	}
 }
 

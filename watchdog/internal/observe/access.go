@@ -1,0 +1,176 @@
+package observe
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// An AccessLog writes a record of each request, in the format of a handler of
+// log/slog. The records of a few milliseconds are written together; those that
+// nobody takes are dropped, and their number is logged.
+type AccessLog struct {
+	batch *batch
+	plain func(b []byte, now time.Time, a *access) []byte
+	slow  slog.Handler // for records with text that must be quoted
+	texts sync.Pool
+}
+
+// NewAccessLog returns an AccessLog in format "text" or "json".
+func NewAccessLog(out io.Writer, format string, log *slog.Logger) *AccessLog {
+	l := &AccessLog{batch: newBatch(out, func(n int) {
+		log.Warn("access records were dropped, because standard error takes no more", "records", n)
+	})}
+	if format == "json" {
+		l.plain, l.slow = appendJSON, slog.NewJSONHandler(l.batch, nil)
+	} else {
+		l.plain, l.slow = appendText, slog.NewTextHandler(l.batch, nil)
+	}
+	return l
+}
+
+// Close writes what has not been written yet, if that can be done in d.
+func (l *AccessLog) Close(d time.Duration) { l.batch.wait(d) }
+
+// An access is what stands in the access log of a request. Empty texts at the
+// end of the list are left out.
+type access struct {
+	method, path string
+	status       int
+	bytes        int64
+	elapsed      time.Duration
+	callID       string
+
+	reason, subject, authMethod string
+}
+
+func (l *AccessLog) write(a *access) {
+	now := time.Now()
+	for _, s := range []string{a.method, a.path, a.callID, a.reason, a.subject, a.authMethod} {
+		if !isPlain(s) {
+			l.writeSlowly(now, a)
+			return
+		}
+	}
+	text, _ := l.texts.Get().(*[]byte)
+	if text == nil {
+		text = new([]byte)
+	}
+	*text = l.plain((*text)[:0], now, a)
+	_, _ = l.batch.Write(*text)
+	l.texts.Put(text)
+}
+
+func (l *AccessLog) writeSlowly(now time.Time, a *access) {
+	r := slog.NewRecord(now, slog.LevelInfo, "request", 0)
+	r.AddAttrs(
+		slog.String("method", a.method),
+		slog.String("path", a.path),
+		slog.Int("status", a.status),
+		slog.Int64("bytes", a.bytes),
+		slog.Float64("seconds", a.elapsed.Seconds()),
+		slog.String("call_id", a.callID),
+	)
+	for _, attr := range []slog.Attr{
+		slog.String("reason", a.reason), slog.String("subject", a.subject), slog.String("auth_method", a.authMethod),
+	} {
+		if attr.Value.String() != "" {
+			r.AddAttrs(attr)
+		}
+	}
+	_ = l.slow.Handle(context.Background(), r)
+}
+
+// isPlain reports whether neither format quotes anything in a text.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c <= ' ', c >= 0x7f, c == '"', c == '\\', c == '=':
+			return false
+		}
+	}
+	return true
+}
+
+func appendText(b []byte, now time.Time, a *access) []byte {
+	b = append(b, "time="...)
+	b = now.AppendFormat(b, "2006-01-02T15:04:05.000Z07:00")
+	b = append(b, " level=INFO msg=request"...)
+	field := func(name, value string) {
+		if value == "" {
+			value = `""`
+		}
+		b = append(b, ' ')
+		b = append(b, name...)
+		b = append(b, '=')
+		b = append(b, value...)
+	}
+	field("method", a.method)
+	field("path", a.path)
+	b = append(b, " status="...)
+	b = strconv.AppendInt(b, int64(a.status), 10)
+	b = append(b, " bytes="...)
+	b = strconv.AppendInt(b, a.bytes, 10)
+	b = append(b, " seconds="...)
+	b = strconv.AppendFloat(b, a.elapsed.Seconds(), 'g', -1, 64)
+	field("call_id", a.callID)
+	if a.reason != "" {
+		field("reason", a.reason)
+	}
+	if a.subject != "" {
+		field("subject", a.subject)
+	}
+	if a.authMethod != "" {
+		field("auth_method", a.authMethod)
+	}
+	return append(b, '\n')
+}
+
+func appendJSON(b []byte, now time.Time, a *access) []byte {
+	b = append(b, `{"time":"`...)
+	b = now.AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","level":"INFO","msg":"request"`...)
+	field := func(name, value string) {
+		b = append(b, `,"`...)
+		b = append(b, name...)
+		b = append(b, `":"`...)
+		b = append(b, value...)
+		b = append(b, '"')
+	}
+	field("method", a.method)
+	field("path", a.path)
+	b = append(b, `,"status":`...)
+	b = strconv.AppendInt(b, int64(a.status), 10)
+	b = append(b, `,"bytes":`...)
+	b = strconv.AppendInt(b, a.bytes, 10)
+	b = append(b, `,"seconds":`...)
+	b = appendSeconds(b, a.elapsed)
+	field("call_id", a.callID)
+	if a.reason != "" {
+		field("reason", a.reason)
+	}
+	if a.subject != "" {
+		field("subject", a.subject)
+	}
+	if a.authMethod != "" {
+		field("auth_method", a.authMethod)
+	}
+	return append(b, "}\n"...)
+}
+
+// appendSeconds writes seconds as encoding/json does.
+func appendSeconds(b []byte, d time.Duration) []byte {
+	s := d.Seconds()
+	if s != 0 && s < 1e-6 {
+		b = strconv.AppendFloat(b, s, 'e', -1, 64)
+		if n := len(b); n >= 4 && b[n-4] == 'e' && b[n-3] == '-' && b[n-2] == '0' { // e-07 is written e-7
+			b[n-2] = b[n-1]
+			b = b[:n-1]
+		}
+		return b
+	}
+	return strconv.AppendFloat(b, s, 'f', -1, 64)
+}
