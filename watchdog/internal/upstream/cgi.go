@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// cgiPrefix begins each variable of a request.
+const cgiPrefix = "Http_"
+
 // The variables that tell a process of its request. No header makes one of
 // them.
 const (
@@ -33,7 +36,7 @@ var reserved = []string{
 func cgi(r *http.Request, classic bool) []string {
 	vars := map[string]string{}
 	for name, values := range r.Header {
-		key := "Http_" + strings.ReplaceAll(name, "-", "_")
+		key := cgiPrefix + strings.ReplaceAll(name, "-", "_")
 		taken := slices.ContainsFunc(reserved, func(reserved string) bool { return strings.EqualFold(reserved, key) })
 		if !taken && len(values) > 0 {
 			vars[key] = values[0]

@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,7 +54,7 @@ type ForkOptions struct {
 // NewFork returns the upstream of the modes that start a process for each
 // request.
 func NewFork(o ForkOptions) Upstream {
-	f := &fork{ForkOptions: o}
+	f := &fork{ForkOptions: o, program: newProgram(o.Process, o.CombineOutput)}
 	f.Serializing = o.Serializing || o.Classic
 	f.life, f.end = context.WithCancelCause(context.Background())
 	return f
@@ -64,6 +62,8 @@ func NewFork(o ForkOptions) Upstream {
 
 type fork struct {
 	ForkOptions
+	program *program
+
 	life context.Context // ends when no process may run any more
 	end  context.CancelCauseFunc
 
@@ -148,11 +148,6 @@ var (
 	errWriting    = errors.New("the caller takes no answer")
 )
 
-// An exitError is a process that has ended with a failure.
-type exitError struct{ *os.ProcessState }
-
-func (e exitError) Error() string { return e.String() }
-
 // linger is how long what a process has left behind may hold its output open.
 const linger = time.Second
 
@@ -165,66 +160,60 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 	if err != nil {
 		return err
 	}
-	p, err := f.start(r)
+	t, err := f.start(r)
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer t.close()
 	defer context.AfterFunc(r.Context(), func() {
-		p.kill()
+		t.kill()
 		if a.buffer == nil { // a caller that does not read has no longer than the process
 			_ = a.control.SetWriteDeadline(time.Now().Add(linger))
 		}
 	})()
 
-	// Input and output at the same time: whichever side stops first, neither
-	// waits for the other.
-	fed := make(chan struct{})
-	go func() {
-		defer close(fed)
-		_, _ = io.Copy(p.stdin, stdin) // a process need not read it
-		if body.broken.Load() {
-			p.kill() // or it would take for whole what is not
-		}
-		_ = p.stdin.Close()
-	}()
-	lines := f.Lines(r, "stderr")
-	logged := make(chan struct{})
-	go func() {
-		defer close(logged)
-		if p.stderr != nil {
-			_, _ = io.Copy(lines, p.stderr)
-		}
-		lines.Close()
-	}()
+	fed := f.feed(t, stdin, body)
+	buf := f.program.buffers.Get().(*[]byte)
+	defer f.program.buffers.Put(buf)
+	logErrors := sync.OnceFunc(func() {
+		lines := f.Lines(r, "stderr")
+		defer lines.Close()
+		more := f.program.buffers.Get().(*[]byte)
+		defer f.program.buffers.Put(more)
+		t.stderr.copyTo(lines, *more)
+	})
+	watch := time.AfterFunc(quick, func() {
+		go t.wait()
+		logErrors()
+	})
+	defer watch.Stop()
 
-	var out io.Writer = a
+	take := a.pass
 	if f.WriteDebug {
 		debug := f.Lines(r, "stdout")
 		defer debug.Close()
-		out = io.MultiWriter(a, debug)
+		take = func(p []byte) error {
+			err := a.pass(p)
+			if err == nil {
+				_, _ = debug.Write(p)
+			}
+			return err
+		}
 	}
-	_, _ = io.Copy(out, p.stdout) // until it closes its output
+	t.read(*buf, take, a.flush) // until it closes its output
+	if a.err == nil && !t.look() {
+		_ = a.flush() // it goes on without output
+	}
 	if a.err != nil {
-		p.kill()
+		t.kill()
 	}
-	<-p.exited
-	if p.stderr != nil {
-		_ = p.stderr.SetReadDeadline(time.Now().Add(linger))
-	}
-	<-logged
+	t.wait()
+	_ = t.stdin.Close() // or an orphan that does not read it would hold up what writes
+	t.stderr.expire(time.Now().Add(linger))
+	logErrors()
 
 	// What follows ends the context, so the judgement comes first.
-	defer func() {
-		select {
-		case <-fed:
-		case <-time.After(lateBody):
-			// The process has answered without the rest of the body, for which
-			// nobody waits.
-			_ = a.control.SetReadDeadline(time.Unix(1, 0))
-			<-fed
-		}
-	}()
+	defer awaitBody(fed, a)
 	switch cause := context.Cause(r.Context()); {
 	case cause != nil:
 		return cause
@@ -232,20 +221,74 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 		return errWriting
 	case body.broken.Load():
 		return errBody
-	case p.cmd.ProcessState == nil: // somebody else has waited for it
-		return fmt.Errorf("%w: nobody knows how it ended", errNotStarted)
-	case !p.cmd.ProcessState.Success():
-		return exitError{p.cmd.ProcessState}
 	}
-	return nil
+	return t.failure()
 }
 
-// input is what the process reads.
-func (f *fork) input(r *http.Request, body io.Reader) (io.Reader, error) {
+// quick is how long a process has before its end and what it writes to stderr
+// are watched. Most have ended by then, which costs nothing to find out.
+const quick = 10 * time.Millisecond
+
+// feed writes the request to the process while its output is read: whichever
+// side stops first, neither waits for the other. The channel is closed when
+// nothing more is written; it is nil if nothing was to be.
+func (f *fork) feed(t *task, stdin io.Reader, body *callersBody) <-chan struct{} {
+	if stdin == nil {
+		_ = t.stdin.Close()
+		return nil
+	}
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		buf := f.program.buffers.Get().(*[]byte)
+		defer f.program.buffers.Put(buf)
+		_, _ = io.CopyBuffer(&t.stdin, stdin, *buf) // a process need not read it
+		if body.broken.Load() {
+			t.kill() // or it would take for whole what is not
+		}
+		_ = t.stdin.Close()
+	}()
+	return fed
+}
+
+// awaitBody waits until nobody reads the caller's body any more. When the
+// process has answered without the rest of it, nobody waits for that to come.
+func awaitBody(fed <-chan struct{}, a *forkAnswer) {
+	if fed == nil {
+		return
+	}
+	select {
+	case <-fed:
+		return
+	default:
+	}
+	late := time.NewTimer(lateBody)
+	defer late.Stop()
+	select {
+	case <-fed:
+	case <-late.C:
+		_ = a.control.SetReadDeadline(time.Unix(1, 0))
+		<-fed
+	}
+}
+
+// start starts a process for a request.
+func (f *fork) start(r *http.Request) (*task, error) {
+	if f.CGI {
+		return f.program.start(cgi(r, f.Classic))
+	}
+	return f.program.start(nil)
+}
+
+// input is what the process reads, nil for nothing.
+func (f *fork) input(r *http.Request, body *callersBody) (io.Reader, error) {
 	if r.Body == nil {
-		return strings.NewReader(""), nil
+		return nil, nil
 	}
 	if !f.MarshalRequest {
+		if body.ended.Load() {
+			return nil, nil
+		}
 		return body, nil
 	}
 	raw, err := io.ReadAll(body) // it is buffered already, and so bounded
@@ -262,68 +305,6 @@ func (f *fork) input(r *http.Request, body io.Reader) (io.Reader, error) {
 	return bytes.NewReader(text), err
 }
 
-// A forkedProcess is one that was started for a request.
-type forkedProcess struct {
-	cmd            *exec.Cmd
-	stdin          io.WriteCloser
-	stdout, stderr *os.File // to read from; stderr is nil if it is part of stdout
-	exited         chan struct{}
-}
-
-func (f *fork) start(r *http.Request) (*forkedProcess, error) {
-	p := &forkedProcess{cmd: f.Process.command(), exited: make(chan struct{})}
-	if f.CGI {
-		p.cmd.Env = append(p.cmd.Environ(), cgi(r, f.Classic)...)
-	}
-	if err := p.start(f.CombineOutput); err != nil {
-		p.close()
-		return nil, fmt.Errorf("%w: %w", errNotStarted, err)
-	}
-	go func() {
-		defer close(p.exited)
-		_ = p.cmd.Wait() // what it says is in the process' state
-	}()
-	return p, nil
-}
-
-// start starts the process with pipes of our own: those of exec are waited for
-// until whoever holds them is gone.
-func (p *forkedProcess) start(combine bool) (err error) {
-	stdout, out, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	p.stdout = stdout
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	if !combine {
-		stderr, errOut, err := os.Pipe()
-		if err != nil {
-			return err
-		}
-		defer errOut.Close()
-		p.stderr, p.cmd.Stderr = stderr, errOut
-	}
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
-		return err
-	}
-	return p.cmd.Start()
-}
-
-// close closes what there is to read from; Close of a nil File does nothing.
-func (p *forkedProcess) close() {
-	_ = p.stdout.Close()
-	_ = p.stderr.Close()
-}
-
-// kill kills the process and all that it has started. What has got away from
-// its group does not hold up the request.
-func (p *forkedProcess) kill() {
-	_ = p.cmd.Process.Kill() // it may have left its group
-	signalGroup(p.cmd, syscall.SIGKILL)
-	_ = p.stdout.SetReadDeadline(time.Now().Add(linger))
-}
-
 // forkAnswer is the answer to a request: passed on as it comes or, with a
 // buffer, when it is known to be whole.
 type forkAnswer struct {
@@ -334,23 +315,32 @@ type forkAnswer struct {
 	buffer      *bytes.Buffer // nil to pass it on as it comes
 	body        *callersBody
 	begun       bool
+	held        bool  // something was passed since the last flush
 	err         error // of writing to the caller
 }
 
-func (a *forkAnswer) Write(p []byte) (int, error) {
+// pass takes a piece of the answer.
+func (a *forkAnswer) pass(p []byte) error {
 	if a.buffer != nil {
-		return a.buffer.Write(p)
+		_, err := a.buffer.Write(p)
+		return err
 	}
 	if !a.begun {
 		a.body.overtaken(a.ResponseWriter)
 	}
 	a.begin()
-	n, err := a.ResponseWriter.Write(p)
-	if err == nil {
-		err = a.control.Flush()
+	a.held = true
+	_, a.err = a.Write(p)
+	return a.err
+}
+
+// flush sends what was passed and may be held back by the server.
+func (a *forkAnswer) flush() error {
+	if a.held {
+		a.held = false
+		a.err = a.control.Flush()
 	}
-	a.err = err
-	return n, err
+	return a.err
 }
 
 func (a *forkAnswer) begin() {
@@ -371,7 +361,7 @@ func (a *forkAnswer) finish() {
 	if a.buffer != nil {
 		setDuration(a.Header(), a.start)
 		a.Header().Set("Content-Length", strconv.Itoa(a.buffer.Len()))
-		_, _ = a.ResponseWriter.Write(a.buffer.Bytes())
+		_, _ = a.Write(a.buffer.Bytes())
 		return
 	}
 	a.WriteHeader(http.StatusOK)
@@ -406,6 +396,7 @@ func (f *fork) failed(a *forkAnswer, r *http.Request, err error) {
 	f.Log.Warn("the function has not answered", "path", r.URL.Path, "seconds", time.Since(a.start).Seconds(), "err", err)
 	switch {
 	case a.begun:
+		_ = a.flush()
 		panic(http.ErrAbortHandler) // the caller sees that the answer is not whole
 	case text != "":
 		reply.Text(a.ResponseWriter, status, 0, text)

@@ -40,11 +40,13 @@ type running struct {
 func (p Process) command() *exec.Cmd {
 	cmd := exec.Command(p.Command[0], p.Command[1:]...) //nolint:gosec // running the function is what this is for
 	cmd.Env, cmd.Dir = p.Env, p.Folder
-	// A group of its own: all of it can be signalled, and a terminal's Ctrl-C
-	// does not reach it before the requests in flight are answered.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup
 	return cmd
 }
+
+// ownGroup gives a process a group of its own: all of it can be signalled, and a
+// terminal's Ctrl-C does not reach it before the requests in flight are answered.
+var ownGroup = &syscall.SysProcAttr{Setpgid: true}
 
 // signalGroup sends a signal to a process and to all that it has started.
 func signalGroup(cmd *exec.Cmd, s syscall.Signal) { _ = syscall.Kill(-cmd.Process.Pid, s) }
