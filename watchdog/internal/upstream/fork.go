@@ -27,8 +27,12 @@ import (
 type ForkOptions struct {
 	Process Process // its Command, Env and Folder
 
+	// Prefork is how many processes are started ahead and wait on their
+	// standard input for a request. CGI must be false then.
+	Prefork int
+
 	// Lines makes what passes on a stream, "stdout" or "stderr", of the
-	// process of a request.
+	// process of a request; of a nil request for one that waits for it.
 	Lines func(r *http.Request, stream string) *Lines
 
 	// Serializing waits for the process to end before it answers, so that a
@@ -56,6 +60,10 @@ type ForkOptions struct {
 func NewFork(o ForkOptions) Upstream {
 	f := &fork{ForkOptions: o, program: newProgram(o.Process, o.CombineOutput)}
 	f.Serializing = o.Serializing || o.Classic
+	if o.Prefork > 0 {
+		f.spares = newSpares(o.Prefork, func() (*task, error) { return f.program.start(nil) },
+			func() *Lines { return f.Lines(nil, "stderr") }, f.Log)
+	}
 	f.life, f.end = context.WithCancelCause(context.Background())
 	return f
 }
@@ -63,6 +71,7 @@ func NewFork(o ForkOptions) Upstream {
 type fork struct {
 	ForkOptions
 	program *program
+	spares  *spares // nil if none is started ahead
 
 	life context.Context // ends when no process may run any more
 	end  context.CancelCauseFunc
@@ -73,6 +82,9 @@ type fork struct {
 
 // Run implements [Upstream]. It ends the processes that still run.
 func (f *fork) Run(ctx context.Context) error {
+	if f.spares != nil {
+		f.running.Go(func() { f.spares.run(ctx) })
+	}
 	<-ctx.Done()
 	f.mu.Lock()
 	f.end(ErrDraining)
@@ -80,6 +92,9 @@ func (f *fork) Run(ctx context.Context) error {
 	f.running.Wait()
 	return nil
 }
+
+// Renew implements [Renewer].
+func (f *fork) Renew() { f.spares.renew() }
 
 // Ready implements [Upstream].
 func (f *fork) Ready(context.Context) error { return context.Cause(f.life) }
@@ -175,16 +190,10 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 	fed := f.feed(t, stdin, body)
 	buf := f.program.buffers.Get().(*[]byte)
 	defer f.program.buffers.Put(buf)
-	logErrors := sync.OnceFunc(func() {
-		lines := f.Lines(r, "stderr")
-		defer lines.Close()
-		more := f.program.buffers.Get().(*[]byte)
-		defer f.program.buffers.Put(more)
-		t.stderr.copyTo(lines, *more)
-	})
+	t.lines.change(f.Lines(r, "stderr"))
 	watch := time.AfterFunc(quick, func() {
 		go t.wait()
-		logErrors()
+		t.logErrors()
 	})
 	defer watch.Stop()
 
@@ -210,7 +219,8 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 	t.wait()
 	_ = t.stdin.Close() // or an orphan that does not read it would hold up what writes
 	t.stderr.expire(time.Now().Add(linger))
-	logErrors()
+	t.logErrors()
+	t.lines.change(nil)
 
 	// What follows ends the context, so the judgement comes first.
 	defer awaitBody(fed, a)
@@ -272,8 +282,12 @@ func awaitBody(fed <-chan struct{}, a *forkAnswer) {
 	}
 }
 
-// start starts a process for a request.
+// start returns a process for a request, which waits for none to be started
+// ahead.
 func (f *fork) start(r *http.Request) (*task, error) {
+	if t := f.spares.take(); t != nil {
+		return t, nil
+	}
 	if f.CGI {
 		return f.program.start(cgi(r, f.Classic))
 	}
@@ -330,7 +344,7 @@ func (a *forkAnswer) pass(p []byte) error {
 	}
 	a.begin()
 	a.held = true
-	_, a.err = a.Write(p)
+	_, a.err = a.Write(p) //nolint:gosec // the answer is the function's, as it is
 	return a.err
 }
 

@@ -25,6 +25,8 @@ import (
 // did not answer.
 type forked struct {
 	*httptest.Server
+	upstream *fork
+
 	mu      sync.Mutex
 	log     strings.Builder
 	reasons []string
@@ -82,6 +84,7 @@ func forks(t *testing.T, script string, o ForkOptions, stages ...func(http.Handl
 		f.reasons = append(f.reasons, reason)
 	}
 	u := NewFork(o)
+	f.upstream = u.(*fork)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- u.Run(ctx) }()
@@ -111,18 +114,21 @@ func within(d time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-func TestFork(t *testing.T) {
+// A forkCase is what a process does with a request, and what is answered.
+type forkCase struct {
+	name, script string
+	o            ForkOptions
+	timeout      time.Duration
+	method, body string
+	status       int
+	want         string // the body
+	cut          bool   // it does not come whole
+	reason, log  string
+}
+
+func forkCases() []forkCase {
 	streaming, serializing, classic := ForkOptions{CGI: true, ContentType: "text/x"}, ForkOptions{CGI: true, ContentType: "text/x", Serializing: true}, ForkOptions{CGI: true, CombineOutput: true, Classic: true}
-	for _, tt := range []struct {
-		name, script string
-		o            ForkOptions
-		timeout      time.Duration
-		method, body string
-		status       int
-		want         string // the body
-		cut          bool   // it does not come whole
-		reason, log  string
-	}{
+	return []forkCase{
 		{name: "answer", script: "cat", o: streaming, body: "hello", status: 200, want: "hello"},
 		{name: "answer, serializing", script: "cat", o: serializing, body: "hello", status: 200, want: "hello"},
 		{name: "answer, classic", script: "cat", o: classic, body: "hello", status: 200, want: "hello"},
@@ -151,36 +157,45 @@ func TestFork(t *testing.T) {
 		{name: "HEAD, classic", script: "echo body", o: classic, method: "HEAD", status: 405},
 		{name: "OPTIONS, classic", script: "echo body", o: classic, method: "OPTIONS", status: 405},
 		{name: "a line of 10 MiB", script: "head -c 10485760 /dev/zero >&2; echo done", o: ForkOptions{}, status: 200, want: "done\n"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			stages := []func(http.Handler) http.Handler{}
-			if tt.timeout > 0 {
-				stages = append(stages, within(tt.timeout))
-			}
-			f := forks(t, tt.script, tt.o, stages...)
-			if tt.method == "" {
-				tt.method = "POST"
-			}
-			r, err := http.NewRequest(tt.method, f.URL, strings.NewReader(tt.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			res, err := f.Client().Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			body, err := io.ReadAll(res.Body)
-			if res.StatusCode != tt.status || string(body) != tt.want || (err != nil) != tt.cut {
-				t.Errorf("got %d, %.60q of %d bytes and %v, want %d, %.60q and that it is cut: %v", res.StatusCode, body, len(body), err, tt.status, tt.want, tt.cut)
-			}
-			if got := f.reason(); got != tt.reason {
-				t.Errorf("got the reason %q, want %q", got, tt.reason)
-			}
-			if tt.log != "" && !strings.HasSuffix(noTimes(f.logged()), tt.log) {
-				t.Errorf("got the log %q, want %q at its end", f.logged(), tt.log)
-			}
-		})
+	}
+}
+
+func TestFork(t *testing.T) {
+	for _, tt := range forkCases() {
+		t.Run(tt.name, func(t *testing.T) { tt.check(t, func(*forked) {}) })
+	}
+}
+
+// check sends the request once the upstream is ready.
+func (tt forkCase) check(t *testing.T, ready func(*forked)) {
+	t.Helper()
+	stages := []func(http.Handler) http.Handler{}
+	if tt.timeout > 0 {
+		stages = append(stages, within(tt.timeout))
+	}
+	f := forks(t, tt.script, tt.o, stages...)
+	ready(f)
+	if tt.method == "" {
+		tt.method = "POST"
+	}
+	r, err := http.NewRequest(tt.method, f.URL, strings.NewReader(tt.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := f.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if res.StatusCode != tt.status || string(body) != tt.want || (err != nil) != tt.cut {
+		t.Errorf("got %d, %.60q of %d bytes and %v, want %d, %.60q and that it is cut: %v", res.StatusCode, body, len(body), err, tt.status, tt.want, tt.cut)
+	}
+	if got := f.reason(); got != tt.reason {
+		t.Errorf("got the reason %q, want %q", got, tt.reason)
+	}
+	if tt.log != "" && !strings.HasSuffix(noTimes(f.logged()), tt.log) {
+		t.Errorf("got the log %q, want %q at its end", f.logged(), tt.log)
 	}
 }
 

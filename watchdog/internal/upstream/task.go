@@ -53,7 +53,10 @@ type task struct {
 	stdout *os.File
 	stderr *outlet // nil if it is part of stdout
 
-	wait func() // for it to end
+	lines relay // takes what logErrors reads
+
+	wait      func() // for it to end
+	logErrors func() // until nothing more is written to stderr
 
 	mu     sync.Mutex // held to wait and to signal, as its id may then be another's
 	ended  bool
@@ -96,6 +99,11 @@ func (p *program) start(vars []string) (t *task, err error) {
 	}
 	t.pid, err = p.exec(&syscall.ProcAttr{Dir: p.Folder, Env: p.environ(vars), Files: files, Sys: ownGroup})
 	t.wait = sync.OnceFunc(t.await)
+	t.logErrors = sync.OnceFunc(func() {
+		buf := p.buffers.Get().(*[]byte)
+		defer p.buffers.Put(buf)
+		t.stderr.copyTo(&t.lines, *buf)
+	})
 	return t, err
 }
 
@@ -334,4 +342,28 @@ func (o *outlet) close() {
 		return
 	}
 	_ = syscall.Close(o.fd)
+}
+
+// A relay passes on what a process writes to stderr: to the log, or to that of
+// a request once it has one.
+type relay struct {
+	mu sync.Mutex
+	to *Lines
+}
+
+// Write implements [io.Writer].
+func (r *relay) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.to.Write(p)
+}
+
+// change has what follows go elsewhere; nil if nothing does.
+func (r *relay) change(to *Lines) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.to != nil {
+		r.to.Close()
+	}
+	r.to = to
 }

@@ -28,6 +28,13 @@ type Upstream interface {
 	Ready(ctx context.Context) error
 }
 
+// A Renewer is an Upstream that holds on to something made of the secrets as
+// they were.
+type Renewer interface {
+	// Renew has it made again, of the secrets as they are.
+	Renew()
+}
+
 // Causes with which the context of a request ends, so that its end can be told
 // from the caller's having left.
 var (
