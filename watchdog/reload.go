@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/internal/setting"
+	"auth-watchdog/watchdog/internal/upstream"
 	"auth-watchdog/watchdog/secret"
 )
 
@@ -50,6 +51,10 @@ func (w *Watchdog) renew(set *secret.Set, err error) {
 	if err != nil {
 		w.log.Error("the secrets have changed and can't be used; the last good ones stay in force", "err", err)
 		return
+	}
+	// Before the policy, so that no new credential meets an old process.
+	if u, ok := w.upstream.(upstream.Renewer); ok {
+		u.Renew()
 	}
 	w.gate.Swap(policy.Policy)
 	w.observer.Keep(policy.credentials())

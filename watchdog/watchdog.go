@@ -224,12 +224,15 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan str
 		return upstream.NewFork(upstream.ForkOptions{
 			Process: process,
 			Lines: func(r *http.Request, stream string) *upstream.Lines {
+				if r == nil {
+					return lines(stream)
+				}
 				return lines(stream, "call_id", observe.FromContext(r.Context()).CallID)
 			},
 			Serializing: c.Mode == config.Serializing, ContentType: c.Fork.ContentType,
 			CGI: c.Fork.CGI, CombineOutput: c.Fork.CombineOutput, MarshalRequest: c.Fork.MarshalRequest,
 			WriteDebug: c.Fork.WriteDebug, DebugHeaders: c.Fork.DebugHeaders, Classic: c.Fork.Classic,
-			Log: log, Report: report,
+			Prefork: c.Fork.Prefork, Log: log, Report: report,
 		}), nil
 	default: // config takes no mode but these
 		return upstream.NewHTTP(upstream.HTTPOptions{

@@ -77,6 +77,7 @@ type Fork struct {
 	WriteDebug     bool
 	DebugHeaders   bool
 	Classic        bool
+	Prefork        int // processes that wait for a request
 }
 
 // Buffers reports whether a request must be read whole before the function is
@@ -225,6 +226,10 @@ func (c *raw) fields() []setting.Field {
 			Meaning: "answer as the classic watchdog does: 408 when `exec_timeout` has passed, output with a 500, no methods but DELETE, GET, PATCH, POST and PUT",
 		},
 		{
+			Name: "prefork", Default: "0", Value: setting.Int(&c.Fork.Prefork, 0, 64),
+			Meaning: "how many processes are started ahead and wait on their standard input for a request, so that their start takes none of its time; wants `cgi_headers=false`. They are replaced when a secret of the policy changes",
+		},
+		{
 			Name: "static_path", Default: "/home/app/public", Value: setting.Text(&c.StaticPath, "a path"),
 			Meaning: "the folder of mode `static`. Names that begin with a dot are not served",
 		},
@@ -343,6 +348,9 @@ func (c *raw) finish(ps *setting.Problems) {
 	if c.Fork.Classic && c.Mode != Streaming {
 		ps.Add("", "classic", fmt.Errorf("excludes mode=%s: leave mode unset", c.Mode))
 	}
+	if c.Fork.Prefork > 0 {
+		c.prefork(ps)
+	}
 	if c.MaxBuffered <= c.MaxBody {
 		ps.Add("", "max_buffered", fmt.Errorf("want more than max_body, which is %d", c.MaxBody))
 	}
@@ -358,6 +366,20 @@ func (c *raw) finish(ps *setting.Problems) {
 		if c.Process == "" && !c.wrong["mode"] {
 			ps.Add("", "fprocess", errors.New("is not set: want the command that answers a request; mode=http is for functions that listen"))
 		}
+	}
+}
+
+// prefork judges whether processes can be started before their requests.
+func (c *raw) prefork(ps *setting.Problems) {
+	bad := func(format string, args ...any) {
+		got := strconv.Itoa(c.Fork.Prefork)
+		*ps = append(*ps, setting.Problem{Name: "prefork", Got: &got, Err: fmt.Errorf(format, args...)})
+	}
+	if c.Mode != Streaming && c.Mode != Serializing && !c.wrong["mode"] {
+		bad("excludes mode=%s, which starts no process for each request", c.Mode)
+	}
+	if c.Fork.CGI && !c.wrong["cgi_headers"] {
+		bad("wants cgi_headers=false, because a process that waits has been started before its request's variables are known")
 	}
 }
 

@@ -205,6 +205,11 @@ func rows() []row {
 			unset: false, good: map[string]any{"false": false}, bad: []string{"no"}, want: wantBool,
 		},
 		{
+			name: "prefork", get: func(c *config.Config) any { return c.Fork.Prefork },
+			unset: 0, good: map[string]any{"0": 0},
+			bad: []string{"-1", "65", "many"}, want: "want a number from 0 to 64",
+		},
+		{
 			name: "static_path", get: func(c *config.Config) any { return c.StaticPath },
 			unset: "/home/app/public", good: map[string]any{"public": "public"},
 		},
@@ -498,6 +503,36 @@ func TestClassic(t *testing.T) {
 			}
 			if c.ExecTimeout != tt.timeout || c.Fork != tt.fork || c.Buffers() != tt.buffers {
 				t.Errorf("got %v, %+v, buffers %v, want %v, %+v, %v", c.ExecTimeout, c.Fork, c.Buffers(), tt.timeout, tt.fork, tt.buffers)
+			}
+		})
+	}
+}
+
+// TestPrefork: a process can be started ahead if it needs to know nothing.
+func TestPrefork(t *testing.T) {
+	const (
+		mode = `prefork="4": excludes mode=%s, which starts no process for each request`
+		cgi  = `prefork="4": wants cgi_headers=false, because a process that waits has been started before its request's variables are known`
+	)
+	for _, tt := range []struct {
+		name     string
+		settings map[string]string
+		want     string
+	}{
+		{"streaming", map[string]string{"cgi_headers": "false"}, ""},
+		{"serializing", map[string]string{"mode": "serializing", "cgi_headers": "false"}, ""},
+		{"classic", map[string]string{"classic": "true", "cgi_headers": "false"}, ""},
+		{"with variables", nil, cgi},
+		{"classic with variables", map[string]string{"classic": "true"}, cgi},
+		{"http", working(map[string]string{"cgi_headers": "false"}), fmt.Sprintf(mode, "http")},
+		{"static with variables", map[string]string{"mode": "static"}, fmt.Sprintf(mode, "static") + "\n" + cgi},
+		{"none", map[string]string{"prefork": "0"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			settings := map[string]string{"auth": "none", "fprocess": "cat", "prefork": "4"}
+			maps.Copy(settings, tt.settings)
+			if _, ps := config.Load(settings, kinds()); message(ps) != tt.want {
+				t.Errorf("got %v, want %q", ps, tt.want)
 			}
 		})
 	}
