@@ -17,6 +17,10 @@ const (
 	longestPause  = 10 * time.Second
 )
 
+// headStart is how long a process that was taken has, unless it ends earlier,
+// before another is started: the start would take processor time from it.
+const headStart = 20 * time.Millisecond
+
 // spares are processes that were started ahead and wait for a request. Each is
 // taken once. A nil *spares has none.
 type spares struct {
@@ -137,6 +141,7 @@ func (s *spares) watch(p *spare) {
 	isTaken := p.fate == taken
 	s.mu.Unlock()
 	if isTaken {
+		s.change()
 		return
 	}
 	p.kill() // what it has left behind
@@ -177,7 +182,7 @@ func (s *spares) take() *task {
 		p.fate = taken
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 		s.pause = 0
-		s.change()
+		time.AfterFunc(headStart, s.change)
 		return p.task
 	}
 	return nil
