@@ -46,6 +46,7 @@ func (b *bench) warm(ctx context.Context, t *target, connections int) error {
 func (b *bench) costs(ctx context.Context) error {
 	t := newTable("Cost of a request", "row", "requests/s", "p50 µs", "p99 µs", "processor µs",
 		"of children µs", "resident idle MiB", "after MiB", "allocations")
+	defer t.print(b.out, b.markdown) // what there is, if the rest fails
 	for _, r := range matching(rows(b.prefork), b.only) {
 		if !b.site.has(r) {
 			continue
@@ -56,7 +57,6 @@ func (b *bench) costs(ctx context.Context) error {
 		}
 		t.add(cells...)
 	}
-	t.print(b.out, b.markdown)
 	return nil
 }
 
@@ -116,6 +116,7 @@ func (b *bench) compare(ctx context.Context) error {
 		}
 		cells, err := b.pair(ctx, c)
 		if err != nil {
+			t.print(b.out, b.markdown)
 			return err
 		}
 		t.add(cells...)
@@ -216,6 +217,9 @@ func (b *bench) starts(ctx context.Context) error {
 }
 
 func (b *bench) startOnce(ctx context.Context, r row) (time.Duration, int64, error) {
+	if err := b.site.untilFree(ctx, r); err != nil {
+		return 0, 0, err
+	}
 	begun := time.Now()
 	t, err := b.site.start(ctx, r)
 	took := time.Since(begun)

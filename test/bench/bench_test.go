@@ -59,6 +59,9 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !s.knows(ctx, "mode") || s.knows(ctx, "no_such_setting") {
+		t.Error("does not tell settings from what is none")
+	}
 	begun := interruptedLoad{cancel}
 	b := &bench{site: s, load: begun, duration: 1, connections: 1, pairs: 1, only: regexp.MustCompile("http-unix none"), out: new(strings.Builder)}
 	if err := b.run(ctx); !errors.Is(err, context.Canceled) {

@@ -36,6 +36,9 @@ Flags:
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := run(ctx, os.Args[1:], os.Stdout)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted: what it had started has been ended")
+	}
 	stop()
 	var wrong usageError
 	switch {
@@ -99,6 +102,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if b.site, err = newSite(ctx, folder, peers); err != nil {
 		return err
+	}
+	if b.prefork > 0 && !b.site.knows(ctx, "prefork") {
+		return misused("--prefork: this auth-watchdog has no such setting")
 	}
 	return b.run(ctx)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -201,5 +203,47 @@ func TestRequestBytes(t *testing.T) {
 	want := "POST / HTTP/1.1\r\nHost: a:1\r\nX-Key: k\r\nContent-Length: 5\r\n\r\nhello"
 	if got := string(r.bytes("a:1")); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestPeak sees memory that was used and is given back since.
+func TestPeak(t *testing.T) {
+	if !hasProc() {
+		t.Skip(errNoProc)
+	}
+	const size = 64 << 20
+	used := func(name string) int64 {
+		t.Helper()
+		n, err := statusBytes(os.Getpid(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	reset := func() {
+		t.Helper()
+		if err := resetPeak(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reset()
+	before := used("VmHWM")
+	piece, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range piece {
+		piece[i] = 1
+	}
+	if err := syscall.Munmap(piece); err != nil {
+		t.Fatal(err)
+	}
+	most := used("VmHWM")
+	if most < before+size*3/4 {
+		t.Errorf("got %d, want at least %d more than %d", most, size*3/4, before)
+	}
+	reset()
+	if now := used("VmHWM"); now > most-size/2 {
+		t.Errorf("got %d after it was reset, want well below %d", now, most)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // A site is a temporary folder with the programs and what they need.
@@ -52,8 +54,20 @@ func newSite(ctx context.Context, folder string, peers map[string]string) (*site
 // has reports whether the program of a row is on this machine.
 func (s *site) has(r row) bool { return s.programs[r.program] != "" }
 
+// knows reports whether the watchdog has a setting: one that it has not is
+// passed over, and what is measured would not be what the row says.
+func (s *site) knows(ctx context.Context, setting string) bool {
+	check := exec.CommandContext(ctx, s.programs[ours], "check", "--no-secrets") //nolint:gosec // built above
+	check.Env = []string{setting + "=!"}
+	out, _ := check.CombinedOutput() // it fails in any case
+	return bytes.Contains(out, []byte(setting+`="!"`))
+}
+
 // start starts the program of a row and waits until it answers.
 func (s *site) start(ctx context.Context, r row) (*target, error) {
+	if err := s.untilFree(ctx, r); err != nil {
+		return nil, err
+	}
 	t, err := s.begin(r)
 	if err != nil {
 		return nil, err
@@ -63,6 +77,29 @@ func (s *site) start(ctx context.Context, r row) (*target, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// untilFree waits for the port on which a peer has its metrics: it has no
+// setting, and some other program may use it for a while.
+func (s *site) untilFree(ctx context.Context, r row) error {
+	if r.program != ofPeer && r.program != classic {
+		return nil
+	}
+	const port, pause = ":8081", 100 * time.Millisecond
+	for begun := time.Now(); ; {
+		l, err := net.Listen("tcp", port) //nolint:gosec // all addresses, as the peer does
+		if err == nil {
+			return l.Close()
+		}
+		if time.Since(begun) > time.Minute {
+			return fmt.Errorf("%s: its metrics need port 8081: %w", r, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // begin starts the program of a row.

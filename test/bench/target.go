@@ -173,12 +173,13 @@ func (t *target) measure(ctx context.Context, l load, connections int, d time.Du
 	return c, err
 }
 
+// tryMeasure reads the metrics outside of what it counts the processor time of.
 func (t *target) tryMeasure(ctx context.Context, l load, connections int, d time.Duration) (c cost, err error) {
-	before, err := t.cpu()
+	allocated, err := t.allocations(ctx)
 	if err != nil {
 		return c, err
 	}
-	allocated, err := t.allocations(ctx)
+	before, err := t.cpu()
 	if err != nil {
 		return c, err
 	}
