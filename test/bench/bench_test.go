@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -108,4 +110,32 @@ func TestUsage(t *testing.T) {
 			t.Errorf("help has no %q:\n%s", want, &out)
 		}
 	}
+}
+
+// TestEndOfGroup expects nothing to be left of a program that died before what
+// it had started.
+func TestEndOfGroup(t *testing.T) {
+	p, err := begin(t.TempDir(), []string{"/bin/sh", "-c", "sleep 1000 & echo $!"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	p.end()
+	// A signal that was sent takes effect a moment later; without one this waits
+	// for as long as the test may take.
+	for !errors.Is(syscall.Kill(-p.pid(), 0), syscall.ESRCH) && !onlyZombies(t, p) {
+		runtime.Gosched()
+	}
+}
+
+// onlyZombies reports whether what a program has left has been killed, and
+// waits for nothing but the process that adopted it.
+func onlyZombies(t *testing.T, p *process) bool {
+	t.Helper()
+	child, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/stat")
+	return err != nil || strings.Contains(string(stat), ") Z ")
 }

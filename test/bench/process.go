@@ -55,6 +55,8 @@ func (p *process) end() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
+	// What it has left behind if it ended by itself is in its group still.
+	_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
 	for _, pid := range below {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}

@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const hello = "Hello, world!\n"
@@ -36,7 +37,16 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	go endWithParent()
 	return http.Serve(l, http.HandlerFunc(answer)) //nolint:gosec // nobody but the watchdog calls it
+}
+
+// endWithParent ends the server when a watchdog has died without ending it.
+func endWithParent() {
+	for parent := os.Getppid(); os.Getppid() == parent; {
+		time.Sleep(time.Second)
+	}
+	os.Exit(1)
 }
 
 // answer says hello, or sends as many bytes as /bytes/N asks for.
