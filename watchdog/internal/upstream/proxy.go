@@ -313,8 +313,10 @@ func (f *forwarding) upgrade(out *http.Request, res *http.Response) {
 	ended := make(chan error, 2)
 	go func() { ended <- pour(function, buffered.Reader) }()
 	go func() { ended <- pour(caller, function) }()
-	if <-ended == nil {
-		_ = <-ended
+	for range 2 {
+		if <-ended != nil {
+			return
+		}
 	}
 }
 
