@@ -1,8 +1,6 @@
 package watchdog
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -12,7 +10,6 @@ import (
 	"auth-watchdog/watchdog/internal/limit"
 	"auth-watchdog/watchdog/internal/observe"
 	"auth-watchdog/watchdog/internal/reply"
-	"auth-watchdog/watchdog/internal/upstream"
 )
 
 // A stage is one step of the way of a request.
@@ -55,7 +52,7 @@ func (w *Watchdog) observe(next http.Handler) http.Handler {
 
 func (w *Watchdog) origin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.trust.Sanitize(r)
+		w.trust.Sanitize(r, observe.FromContext(r.Context()).Address)
 		next.ServeHTTP(rw, r)
 	})
 }
@@ -117,56 +114,19 @@ func (w *Watchdog) buffer(next http.Handler) http.Handler {
 // no bound; it ends, as streams do, when the process drains.
 func (w *Watchdog) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		e := &execution{watchdog: w}
-		e.ctx, e.cancel = context.WithCancelCause(r.Context())
+		e := &execution{Context: r.Context(), draining: w.draining}
 		if timeout := w.timeoutOf(r); timeout > 0 {
 			e.timer = time.AfterFunc(timeout, e.expire)
 		}
 		if r.ContentLength != 0 {
-			// Whoever waits for the caller's body does not see that ctx has ended.
+			// Whoever waits for the caller's body does not see that e has ended.
 			control := http.NewResponseController(rw)
-			defer context.AfterFunc(e.ctx, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })()
+			defer e.AfterFunc(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })()
 		}
-		observe.FromContext(e.ctx).Stream = e
-		defer e.end()
-		next.ServeHTTP(rw, r.WithContext(e.ctx))
+		observe.FromContext(e).Stream = e
+		defer e.finish()
+		next.ServeHTTP(rw, r.WithContext(e))
 	})
-}
-
-// An execution is what the function is doing for a request.
-type execution struct {
-	watchdog *Watchdog
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	timer    *time.Timer // nil if there is no bound
-	isStream bool        // and no upgraded connection
-}
-
-func (e *execution) expire() { e.cancel(upstream.ErrTimeout) }
-
-// Begins implements [observe.Stream].
-func (e *execution) Begins(upgraded bool) {
-	e.isStream = !upgraded
-	if upgraded && e.timer != nil {
-		e.timer.Stop()
-	}
-	stop := context.AfterFunc(e.watchdog.draining, func() { e.cancel(upstream.ErrDraining) })
-	context.AfterFunc(e.ctx, func() { stop() }) // or it would be kept until the process drains
-}
-
-// end is deferred.
-func (e *execution) end() {
-	p := recover()
-	drained := errors.Is(context.Cause(e.ctx), upstream.ErrDraining)
-	if e.timer != nil {
-		e.timer.Stop()
-	}
-	e.cancel(nil)
-	err, _ := p.(error)
-	// A stream that was told to end is whole as far as it goes.
-	if told := e.isStream && drained && errors.Is(err, http.ErrAbortHandler); p != nil && !told {
-		panic(p)
-	}
 }
 
 // timeoutOf is the exec_timeout of a request, 0 if it has none. The caller can

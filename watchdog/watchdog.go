@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -243,10 +245,33 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan str
 	}
 }
 
-// MemoryLimit is how much memory in bytes a process needs that is nothing but
-// this watchdog, for [runtime/debug.SetMemoryLimit]: bodies that are judged come and go,
-// and without a limit as much again would wait for the collector as is in use.
-func (w *Watchdog) MemoryLimit() int64 {
+// gcPercent has the collector run seldom: what is in use is little, and what a
+// request leaves behind is soon as much.
+const gcPercent = 400
+
+// Tune fits Go's runtime to a process that is nothing but this watchdog. What GOMEMLIMIT, GOGC and GOMAXPROCS say in the environment
+// stays.
+func (w *Watchdog) Tune(environ []string) {
+	given := func(name string) bool {
+		return slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+	}
+	if !given("GOGC") {
+		debug.SetGCPercent(gcPercent)
+	}
+	if !given("GOMEMLIMIT") {
+		debug.SetMemoryLimit(w.memoryLimit())
+	}
+	if !given("GOMAXPROCS") {
+		// The other half is the function's: a thread of ours that looks for work
+		// takes processor time from it, and every answer makes one look.
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+}
+
+// memoryLimit is how much memory in bytes the process needs: bodies that are
+// judged come and go, and without a limit as much again would wait for the
+// collector as is in use.
+func (w *Watchdog) memoryLimit() int64 {
 	const atWork = 48 << 20 // connections, hashing, and what has not been collected yet
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -258,7 +283,8 @@ func (w *Watchdog) MemoryLimit() int64 {
 func (w *Watchdog) Hurry() { w.beginHurry() }
 
 // Run builds a watchdog around h and runs it until ctx ends: what the program
-// auth-watchdog does, with the function in the same process.
+// auth-watchdog does, with the function in the same process. It leaves Go's
+// runtime as it is; see [Watchdog.Tune].
 func Run(ctx context.Context, h http.Handler, s Settings) error {
 	w, err := New(Options{Settings: s, Handler: h})
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/internal/upstream"
 )
 
 const key = "awk_CANARY-key-of-the-watchdog-tests"
@@ -581,7 +582,7 @@ func TestDeadline(t *testing.T) {
 	upgrade := []string{"Connection: keep-alive, Upgrade", "Upgrade: websocket"}
 	synctest.Test(t, func(t *testing.T) {
 		var lasted time.Duration
-		var cause error
+		var cause, err error
 		w, _ := serving(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			begun := time.Now()
 			if r.URL.Path == "/stream" {
@@ -592,7 +593,7 @@ func TestDeadline(t *testing.T) {
 				rw.WriteHeader(http.StatusSwitchingProtocols)
 			}
 			<-r.Context().Done()
-			lasted, cause = time.Since(begun), context.Cause(r.Context())
+			lasted, cause, err = time.Since(begun), r.Context().Value(upstream.CauseKey).(upstream.Causer).Cause(), r.Context().Err()
 		}), withKey(t, Settings{"exec_timeout": "30s"}))
 		for _, tt := range []struct {
 			name, path string
@@ -617,6 +618,13 @@ func TestDeadline(t *testing.T) {
 			call(w, tt.path, append(tt.headers, withKeyHeader)...)
 			if lasted != tt.want || cause.Error() != tt.cause {
 				t.Errorf("%s: lasted %v until %v, want %v until %q", tt.name, lasted, cause, tt.want, tt.cause)
+			}
+			want := context.Canceled
+			if errors.Is(cause, upstream.ErrTimeout) {
+				want = context.DeadlineExceeded
+			}
+			if err != want { //nolint:errorlint // as [context.Context] has it
+				t.Errorf("%s: the context's error is %v, want %v", tt.name, err, want)
 			}
 			end(nil)
 		}

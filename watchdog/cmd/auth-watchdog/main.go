@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -205,7 +204,7 @@ func (p *program) serve() error {
 	if err != nil {
 		return usageError{err}
 	}
-	p.tune(w)
+	w.Tune(p.environ)
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 	go func() {
@@ -215,29 +214,6 @@ func (p *program) serve() error {
 		w.Hurry()
 	}()
 	return w.Run(ctx)
-}
-
-// gcPercent has the collector run seldom: what is in use is little, and what a
-// request leaves behind is soon as much.
-const gcPercent = 400
-
-// tune fits Go's runtime to a process that stands in front of another, unless
-// Go's own variables say otherwise.
-func (p *program) tune(w *watchdog.Watchdog) {
-	given := func(name string) bool {
-		return slices.ContainsFunc(p.environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
-	}
-	if !given("GOMEMLIMIT") {
-		debug.SetMemoryLimit(w.MemoryLimit())
-	}
-	if !given("GOGC") {
-		debug.SetGCPercent(gcPercent)
-	}
-	if !given("GOMAXPROCS") {
-		// The other half is the function's: its processors are taken from it
-		// whenever one of ours looks for work.
-		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
-	}
 }
 
 // untilSignal returns a context that ends with the first SIGTERM or SIGINT; a

@@ -24,12 +24,7 @@ type Trust struct {
 // Of returns the address of r's caller. It is the invalid Addr if that can't
 // be told.
 func (t Trust) Of(r *http.Request) netip.Addr {
-	return addressOf(t.forwardedFor(r.Header), r)
-}
-
-// addressOf is Of for those who have what the proxies say.
-func addressOf(entries []string, r *http.Request) netip.Addr {
-	if len(entries) > 0 {
+	if entries := t.forwardedFor(r.Header); len(entries) > 0 {
 		return parse(entries[0])
 	}
 	return parse(r.RemoteAddr)
@@ -87,10 +82,11 @@ var claims = headers.New([]string{
 	"true-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip", "fly-client-ip", "x-envoy-external-address",
 })
 
-// Sanitize makes the headers of r say no more of its origin than is known: if
-// no proxy is trusted, what we see ourselves; otherwise what the trusted ones
-// have added to X-Forwarded-For, and what they say beside it.
-func (t Trust) Sanitize(r *http.Request) {
+// Sanitize makes the headers of r, whose caller's address is what Of has found,
+// say no more of its origin than is known: if no proxy is trusted, what we see
+// ourselves; otherwise what the trusted ones have added to X-Forwarded-For, and
+// what they say beside it.
+func (t Trust) Sanitize(r *http.Request, address netip.Addr) {
 	if t.Hops == 0 {
 		claims.Remove(r.Header, nil)
 		host, scheme := r.Host, "http"
@@ -100,14 +96,13 @@ func (t Trust) Sanitize(r *http.Request) {
 		values := []string{host, scheme, ""}
 		r.Header["X-Forwarded-Host"] = values[0:1:1]
 		r.Header["X-Forwarded-Proto"] = values[1:2:2]
-		if a := parse(r.RemoteAddr); a.IsValid() {
-			values[2] = a.String()
+		if address.IsValid() {
+			values[2] = address.String()
 			r.Header["X-Forwarded-For"] = values[2:3:3]
 		}
 		return
 	}
 	entries := t.forwardedFor(r.Header)
-	address := addressOf(entries, r)
 	claims.Remove(r.Header, trusted)
 	switch {
 	case len(entries) > 0:

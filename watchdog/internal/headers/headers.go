@@ -4,29 +4,36 @@ package headers
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // A Set is a set of header names and of prefixes of them.
 type Set struct {
-	names    map[int][]string  // by length
-	prefixes map[byte][]string // by first letter, with the final "-"
-	first    [256]bool         // first letters, so that most headers cost one look
+	names    [][]string    // by length
+	prefixes [256][]string // by first letter, with the final "-"
+	first    [256]bool     // letters of any case, so that most headers cost one look
 }
 
 // New returns the set of the names in lists, which are in small letters with
 // "-" between words. A name that ends in "-" stands for all that begin so.
 func New(lists ...[]string) *Set {
-	s := &Set{names: map[int][]string{}, prefixes: map[byte][]string{}}
+	s := &Set{}
 	for _, list := range lists {
 		for _, name := range list {
 			if strings.HasSuffix(name, "-") {
 				s.prefixes[name[0]] = append(s.prefixes[name[0]], name)
 			} else {
+				s.names = slices.Grow(s.names, len(name)+1)[:max(len(s.names), len(name)+1)]
 				s.names[len(name)] = append(s.names[len(name)], name)
 			}
-			s.first[name[0]] = true
 		}
+	}
+	for c := range s.first {
+		for _, names := range s.names {
+			s.first[c] = s.first[c] || slices.ContainsFunc(names, func(name string) bool { return name[0] == folded[c] })
+		}
+		s.first[c] = s.first[c] || s.prefixes[folded[c]] != nil
 	}
 	return s
 }
@@ -35,7 +42,7 @@ func New(lists ...[]string) *Set {
 func Fold(name string) string {
 	b := []byte(name)
 	for i, c := range b {
-		b[i] = foldByte(c)
+		b[i] = folded[c]
 	}
 	return string(b)
 }
@@ -44,41 +51,49 @@ func Fold(name string) string {
 // their kin read every character that is not a letter or a digit as the same,
 // so the caller's X_Auth_Subject is the function's X-Auth-Subject.
 func (s *Set) Has(name string) bool {
-	if name == "" || !s.first[foldByte(name[0])] {
+	if name == "" || !s.first[name[0]] {
 		return false
 	}
-	for _, prefix := range s.prefixes[foldByte(name[0])] {
-		if len(name) >= len(prefix) && folds(name[:len(prefix)], prefix) {
+	for _, prefix := range s.prefixes[folded[name[0]]] {
+		if len(name) >= len(prefix) && folds(name, prefix) {
 			return true
 		}
 	}
-	for _, n := range s.names[len(name)] {
-		if folds(name, n) {
-			return true
+	if len(name) < len(s.names) {
+		for _, n := range s.names[len(name)] {
+			if folds(name, n) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// folds reports whether Fold(name) is folded, which is as long.
-func folds(name, folded string) bool {
-	for i := range len(folded) {
-		if foldByte(name[i]) != folded[i] {
+// folds reports whether name begins, in any spelling, with what is folded.
+func folds(name, with string) bool {
+	name = name[:len(with)]
+	for i := range len(with) {
+		if folded[name[i]] != with[i] {
 			return false
 		}
 	}
 	return true
 }
 
-func foldByte(c byte) byte {
-	switch {
-	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		return c
-	case 'A' <= c && c <= 'Z':
-		return c + 'a' - 'A'
+// folded has each byte as Sets have it.
+var folded = func() (table [256]byte) {
+	for i := range table {
+		switch c := byte(i); {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			table[i] = c
+		case 'A' <= c && c <= 'Z':
+			table[i] = c + 'a' - 'A'
+		default:
+			table[i] = '-'
+		}
 	}
-	return '-'
-}
+	return table
+}()
 
 // Remove deletes the headers of the set from h, except those named in keep.
 func (s *Set) Remove(h http.Header, keep map[string]bool) {

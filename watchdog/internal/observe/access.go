@@ -1,11 +1,13 @@
 package observe
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,9 +16,27 @@ import (
 // nobody takes are dropped, and their number is logged.
 type AccessLog struct {
 	batch *batch
-	plain func(b []byte, now time.Time, a *access) []byte
+	plain func(b []byte, second *stamp, nanos int, a *access) []byte
 	slow  slog.Handler // for records with text that must be quoted
 	texts sync.Pool
+	last  atomic.Pointer[stamp]
+}
+
+// A stamp is a second, as records have it.
+type stamp struct {
+	unix       int64
+	text, zone string // up to the point, and behind the milliseconds
+}
+
+// second returns the stamp of a time. The last one is kept: to format it costs
+// more than the rest of a record.
+func (l *AccessLog) second(t time.Time) *stamp {
+	if last := l.last.Load(); last != nil && last.unix == t.Unix() {
+		return last
+	}
+	now := &stamp{t.Unix(), t.Format("2006-01-02T15:04:05"), t.Format("Z07:00")}
+	l.last.Store(now)
+	return now
 }
 
 // NewAccessLog returns an AccessLog in format "text" or "json".
@@ -59,7 +79,7 @@ func (l *AccessLog) write(a *access) {
 	if text == nil {
 		text = new([]byte)
 	}
-	*text = l.plain((*text)[:0], now, a)
+	*text = l.plain((*text)[:0], l.second(now), now.Nanosecond(), a)
 	_, _ = l.batch.Write(*text)
 	l.texts.Put(text)
 }
@@ -95,9 +115,12 @@ func isPlain(s string) bool {
 	return true
 }
 
-func appendText(b []byte, now time.Time, a *access) []byte {
+func appendText(b []byte, second *stamp, nanos int, a *access) []byte {
 	b = append(b, "time="...)
-	b = now.AppendFormat(b, "2006-01-02T15:04:05.000Z07:00")
+	b = append(b, second.text...)
+	b = append(b, '.')
+	b = appendDigits(b, nanos, 3)
+	b = append(b, second.zone...)
 	b = append(b, " level=INFO msg=request"...)
 	field := func(name, value string) {
 		if value == "" {
@@ -129,9 +152,22 @@ func appendText(b []byte, now time.Time, a *access) []byte {
 	return append(b, '\n')
 }
 
-func appendJSON(b []byte, now time.Time, a *access) []byte {
+// appendDigits writes the first digits of nanoseconds behind a point.
+func appendDigits(b []byte, nanos, digits int) []byte {
+	for unit := int(1e8); digits > 0; unit, digits = unit/10, digits-1 {
+		b = append(b, '0'+byte(nanos/unit%10)) //nolint:gosec // a digit
+	}
+	return b
+}
+
+func appendJSON(b []byte, second *stamp, nanos int, a *access) []byte {
 	b = append(b, `{"time":"`...)
-	b = now.AppendFormat(b, time.RFC3339Nano)
+	b = append(b, second.text...)
+	if nanos > 0 { // without zeros at the end
+		b = append(b, '.')
+		b = bytes.TrimRight(appendDigits(b, nanos, 9), "0")
+	}
+	b = append(b, second.zone...)
 	b = append(b, `","level":"INFO","msg":"request"`...)
 	field := func(name, value string) {
 		b = append(b, `,"`...)

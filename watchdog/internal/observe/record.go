@@ -103,7 +103,7 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 				reply.Write(rec, http.StatusInternalServerError, 0)
 			}
 			// What is left of answer and body is flushed and read after us.
-			rec.patient()
+			rec.patient(time.Now())
 			if r.ContentLength != 0 {
 				_ = rec.control.SetReadDeadline(time.Now().Add(o.ReadTimeout))
 			}
@@ -174,8 +174,11 @@ type recorder struct {
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // patient gives the caller its full time again to accept what is written.
-func (r *recorder) patient() {
-	r.waiting = time.Now()
+func (r *recorder) patient(now time.Time) {
+	if now.Sub(r.waiting) <= r.patience/8 {
+		return
+	}
+	r.waiting = now
 	_ = r.control.SetWriteDeadline(r.waiting.Add(r.patience))
 }
 
@@ -205,9 +208,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 	if r.status == 0 {
 		r.WriteHeader(http.StatusOK)
 	}
-	if time.Since(r.waiting) > r.patience/8 {
-		r.patient()
-	}
+	r.patient(time.Now())
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
 	return n, err

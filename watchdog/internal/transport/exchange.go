@@ -39,7 +39,7 @@ const lateUpload = 50 * time.Millisecond
 // do sends the request and reads the answer up to its body.
 func (x *exchange) do(out outgoing) (*http.Response, error) {
 	c, r := x.conn, x.request
-	x.stop = context.AfterFunc(r.Context(), c.abort)
+	x.stop = afterFunc(r.Context(), c.abort)
 	if n, err := c.Write(out.text); err != nil {
 		x.sent = n > 0
 		return nil, fmt.Errorf("sending the request: %w", err)
@@ -52,6 +52,14 @@ func (x *exchange) do(out outgoing) (*http.Response, error) {
 		x.upload(out.rest)
 	}
 	return x.answer(out.waits, out.rest)
+}
+
+// afterFunc is [context.AfterFunc], at less cost where the context has its own.
+func afterFunc(ctx context.Context, f func()) (stop func() bool) {
+	if a, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
+		return a.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
 }
 
 // buffers are those through which bodies are sent.

@@ -212,7 +212,7 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-func isValue[T string | []byte](s T) bool {
+func isValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false

@@ -34,19 +34,14 @@ func parseHead(res *http.Response, b []byte, method string) (size int) {
 	res.Header = make(http.Header, lines)
 	values := make([]string, lines)
 	for i := range lines {
-		eol := strings.IndexByte(rest, '\r')
-		colon := strings.IndexByte(rest, ':')
-		if colon < 0 || eol < colon || rest[eol+1] != '\n' {
+		name, value, after, ok := cutLine(rest)
+		if !ok {
 			return 0
 		}
-		name, value := rest[:colon], strings.Trim(rest[colon+1:eol], " \t")
-		if rest = rest[eol+2:]; !isToken(name) || !isValue(value) {
-			return 0
-		}
-		name = textproto.CanonicalMIMEHeaderKey(name)
+		rest = after
 		switch name {
 		case "Content-Length":
-			if res.ContentLength, ok = parseLength(value); !ok || res.Header[name] != nil {
+			if res.ContentLength, ok = parseLength(value); !ok {
 				return 0
 			}
 		case "Connection":
@@ -56,12 +51,10 @@ func parseHead(res *http.Response, b []byte, method string) (size int) {
 		case "Transfer-Encoding", "Trailer", "Pragma":
 			return 0
 		}
-		if before := res.Header[name]; before != nil {
-			res.Header[name] = append(before, value)
-			continue
-		}
 		values[i] = value
-		res.Header[name] = values[i : i+1 : i+1]
+		if res.Header[name] = values[i : i+1 : i+1]; len(res.Header) == i {
+			return 0 // a name that has come before
+		}
 	}
 	switch {
 	case (status == http.StatusNoContent || status == http.StatusNotModified) && method != http.MethodHead:
@@ -70,6 +63,37 @@ func parseHead(res *http.Response, b []byte, method string) (size int) {
 		return 0
 	}
 	return end + 4
+}
+
+// cutLine takes a header and its line's end off a head. It is not ok about what
+// is not written as it should be.
+func cutLine(s string) (name, value, rest string, ok bool) {
+	colon, upper, canonical := 0, true, true
+	for ; colon < len(s) && s[colon] != ':'; colon++ {
+		c := s[colon]
+		if !tokens[c] {
+			return "", "", "", false
+		}
+		canonical = canonical && (upper && (c < 'a' || c > 'z') || !upper && (c < 'A' || c > 'Z'))
+		upper = c == '-'
+	}
+	end := colon + 1
+	for ; end < len(s) && (s[end] >= ' ' && s[end] != 0x7f || s[end] == '\t'); end++ {
+	}
+	if colon == 0 || end+1 >= len(s) || s[end] != '\r' || s[end+1] != '\n' {
+		return "", "", "", false
+	}
+	if name = s[:colon]; !canonical {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+	}
+	from, to := colon+1, end
+	for from < to && (s[from] == ' ' || s[from] == '\t') {
+		from++
+	}
+	for from < to && (s[to-1] == ' ' || s[to-1] == '\t') {
+		to--
+	}
+	return name, s[from:to], s[end+2:], true
 }
 
 // parseStatus reads "200 OK", and "200" without words.

@@ -224,7 +224,7 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 
 	// What follows ends the context, so the judgement comes first.
 	defer awaitBody(fed, a)
-	switch cause := context.Cause(r.Context()); {
+	switch cause := causeOf(r.Context()); {
 	case cause != nil:
 		return cause
 	case a.err != nil:

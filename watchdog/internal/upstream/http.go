@@ -223,10 +223,14 @@ func (u *overHTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (u *overHTTP) wait(ctx context.Context) error {
 	select {
 	case <-u.listening:
-	case <-u.ended:
-		return errors.New("the function has ended before it listened")
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	default:
+		select {
+		case <-u.listening:
+		case <-u.ended:
+			return errors.New("the function has ended before it listened")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	if u.closed() != "" {
 		return errOpen

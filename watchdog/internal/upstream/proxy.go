@@ -261,7 +261,7 @@ func (f *forwarding) copy(body io.Reader) error {
 func (f *forwarding) failed(err error) {
 	f.body.end(f.control) // our server reads what is left before it answers
 	w, r := f.writer, f.request
-	cause := context.Cause(r.Context())
+	cause := causeOf(r.Context())
 	switch {
 	case errors.Is(cause, ErrTimeout):
 		f.Report.tell(r, "exec_timeout")

@@ -2,6 +2,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -42,6 +43,25 @@ var (
 	ErrDraining = errors.New("the process is shutting down")
 )
 
+// A Causer is a context that knows why it has ended. It is the value of CauseKey
+// of a request's context, if there is one: package context does not ask contexts
+// that are not its own.
+type Causer interface{ Cause() error }
+
+type causeKey struct{}
+
+// CauseKey is the key of a [Causer].
+var CauseKey = causeKey{}
+
+// causeOf is why a request's context has ended; nil if it has not.
+func causeOf(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if c, ok := ctx.Value(CauseKey).(Causer); ok && cause != nil {
+		return cmp.Or(c.Cause(), cause)
+	}
+	return cause
+}
+
 // A Report is told why a request got no answer of the function's. Nil tells
 // nobody.
 type Report func(r *http.Request, reason string)
@@ -58,9 +78,17 @@ func (f Report) refuse(w http.ResponseWriter, r *http.Request, why auth.Reason) 
 	auth.Refuse(w, &auth.Denied{Reason: why})
 }
 
-// setDuration says how long the function has taken, as of-watchdog does.
+// setDuration says how long the function has taken, as of-watchdog does: in
+// seconds with six digits behind the point.
 func setDuration(h http.Header, start time.Time) {
-	h.Set("X-Duration-Seconds", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 6, 64))
+	micros := time.Since(start).Microseconds()
+	var text [32]byte
+	b := strconv.AppendInt(text[:0], micros/1e6, 10)
+	b = append(b, '.')
+	for unit := int64(1e5); unit > 0; unit /= 10 {
+		b = append(b, '0'+byte(micros/unit%10)) //nolint:gosec // a digit
+	}
+	h["X-Duration-Seconds"] = []string{string(b)}
 }
 
 // A callersBody notices when the caller's body has ended, and when it was the
