@@ -14,7 +14,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY watchdog watchdog
 RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH:-amd64} \
-      go build -trimpath -buildvcs=false \
+      go build -trimpath -buildvcs=false -tags nethttpomithttp2 \
       -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" \
       -o /fwatchdog ./watchdog/cmd/auth-watchdog
 
