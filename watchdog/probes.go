@@ -197,7 +197,7 @@ func Healthcheck(ctx context.Context, s Settings) error {
 	})
 	res, err := t.RoundTrip(r)
 	if err != nil {
-		return fmt.Errorf("%s: %w", url, err)
+		return fmt.Errorf("Get %q: %w", url, err) //nolint:staticcheck // of-watchdog's words
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
