@@ -482,15 +482,23 @@ func TestEndsBeforeItListens(t *testing.T) {
 }
 
 func TestNeverListens(t *testing.T) {
-	path := socket(t)
-	synctest.Test(t, func(t *testing.T) {
-		u, w, begun := NewHTTP(to(path)), httptest.NewRecorder(), time.Now()
-		u.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(forAMinute(t)))
-		ours(t, answer{w.Code, w.Header(), w.Body.String()}, http.StatusGatewayTimeout)
-		if got := time.Since(begun); got != time.Minute {
-			t.Errorf("got it after %v, want %v", got, time.Minute)
-		}
-	})
+	for name, body := range map[string]io.Reader{
+		"no body":                  nil,
+		"a body":                   strings.NewReader("body"),
+		"a body of unknown length": struct{ io.Reader }{strings.NewReader("body")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := socket(t)
+			synctest.Test(t, func(t *testing.T) {
+				u, w, begun := NewHTTP(to(path)), httptest.NewRecorder(), time.Now()
+				u.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", body).WithContext(forAMinute(t)))
+				ours(t, answer{w.Code, w.Header(), w.Body.String()}, http.StatusGatewayTimeout)
+				if got := time.Since(begun); got != time.Minute {
+					t.Errorf("got it after %v, want %v", got, time.Minute)
+				}
+			})
+		})
+	}
 }
 
 // silent is a function that takes requests and answers none.

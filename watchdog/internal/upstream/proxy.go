@@ -46,6 +46,9 @@ func (u *overHTTP) forward(w http.ResponseWriter, r *http.Request) {
 
 func (f *forwarding) send(out *http.Request) (*http.Response, error) {
 	if err := f.wait(out.Context()); err != nil {
+		if out.Body != nil {
+			_ = out.Body.Close() // as the transport does, whatever comes of a request
+		}
 		return nil, err
 	}
 	return f.transport.Send(out, f.informed)
