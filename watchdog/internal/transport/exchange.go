@@ -128,6 +128,8 @@ func (x *exchange) answer(waits bool, length int64) (*http.Response, error) {
 			return nil, x.cause(err)
 		}
 		switch {
+		case res.StatusCode < http.StatusContinue:
+			return nil, fmt.Errorf("the answer has the status %03d", res.StatusCode)
 		case res.StatusCode == http.StatusContinue:
 			if waits {
 				waits = false

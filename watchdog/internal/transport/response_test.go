@@ -101,6 +101,10 @@ func TestAnswer(t *testing.T) {
 		{name: "status of text", text: "HTTP/1.1 two OK\r\nContent-Length: 5\r\n\r\nhello", want: "error"},
 		{name: "status 999", text: "HTTP/1.1 999 OK\r\nContent-Length: 5\r\n\r\nhello", want: `999 5 "hello" reused`},
 		{name: "status 600", text: "HTTP/1.1 600\r\nContent-Length: 5\r\n\r\nhello", want: `600 5 "hello" reused`},
+		{
+			name: "status below 100", text: "HTTP/1.1 099 Low\r\nContent-Length: 5\r\n\r\nhello", want: "error",
+			theirs: `99 5 "hello"`, why: "a server would not pass such a status on, but panic",
+		},
 		{name: "no status", text: "HTTP/1.1\r\n\r\n", want: "error"},
 		{name: "no HTTP", text: "hello\r\n\r\n", want: "error"},
 		{name: "another protocol", text: "SIP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", want: "error"},
