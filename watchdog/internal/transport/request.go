@@ -146,9 +146,9 @@ func upload(w io.Writer, body io.Reader, length int64, buf []byte) error {
 			return writeError{err}
 		}
 		switch {
-		case errors.Is(err, io.EOF) && left > 0:
+		case isEnd(err) && left > 0:
 			return errBodyLength
-		case err != nil && !errors.Is(err, io.EOF):
+		case err != nil && !isEnd(err):
 			return err
 		}
 	}
@@ -156,11 +156,15 @@ func upload(w io.Writer, body io.Reader, length int64, buf []byte) error {
 	switch n, err := body.Read(buf[:1]); {
 	case n > 0:
 		return errBodyLength
-	case err != nil && !errors.Is(err, io.EOF):
+	case err != nil && !isEnd(err):
 		return err
 	}
 	return nil
 }
+
+// isEnd reports whether a reader has said that there is no more. An error that
+// only wraps that is one.
+func isEnd(err error) bool { return err == io.EOF } //nolint:errorlint // as io.Reader has it
 
 func uploadChunks(w io.Writer, body io.Reader, buf []byte) error {
 	for {
@@ -177,7 +181,7 @@ func uploadChunks(w io.Writer, body io.Reader, buf []byte) error {
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case isEnd(err):
 			if _, err := io.WriteString(w, lastChunk); err != nil {
 				return writeError{err}
 			}

@@ -148,6 +148,8 @@ func TestBodyBreaks(t *testing.T) {
 		{"amid, chunked", failing("hello", broken), -1},
 		{"late", failing(strings.Repeat("a", large), broken), large + 1},
 		{"late, chunked", failing(strings.Repeat("a", large), broken), -1},
+		{"with what was read of something else", failing("hello", fmt.Errorf("reading the head: %w", io.EOF)), 10},
+		{"with what was read of something else, chunked", failing("hello", fmt.Errorf("reading the head: %w", io.EOF)), -1},
 		{"cut", failing("hello", io.ErrUnexpectedEOF), -1},
 		{"shorter than announced", streamed("hello"), 10},
 		{"longer than announced", streamed("hello world"), 5},

@@ -171,7 +171,7 @@ func (b *streamedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.body.Read(p)
 	switch {
-	case err == io.EOF: //nolint:errorlint // as io.Reader has it
+	case isEnd(err):
 		if n > 0 && !b.x.hasUploaded() {
 			return n, nil
 		}
