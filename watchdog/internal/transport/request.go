@@ -21,6 +21,9 @@ func appendHead(b []byte, r *http.Request) ([]byte, error) {
 		host = r.URL.Host
 	}
 	target := r.URL.RequestURI()
+	if method == http.MethodConnect && r.URL.Path == "" { // RFC 9112 §3.2.3
+		target = host
+	}
 	switch {
 	case !isToken(method):
 		return b, fmt.Errorf("invalid method %q", method)

@@ -100,6 +100,11 @@ func TestRequest(t *testing.T) {
 			r.URL.Path, r.URL.RawQuery = "*", ""
 			return r
 		}},
+		{name: "CONNECT to an authority", request: func(ctx context.Context) *http.Request {
+			r := ask(ctx, "CONNECT", nil, 0)
+			r.URL.Path, r.URL.RawQuery, r.Host = "", "", "shop.example:443"
+			return r
+		}},
 		{
 			name: "trailers", request: func(ctx context.Context) *http.Request {
 				r := ask(ctx, "POST", stream("hello"), -1)
