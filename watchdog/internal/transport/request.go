@@ -43,7 +43,7 @@ func appendHead(b []byte, r *http.Request) ([]byte, error) {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer": // said by the request's fields
 			continue
 		}
-		if !isToken(name) {
+		if !isToken(name) || isFraming(name) {
 			return b, fmt.Errorf("invalid header name %q", name)
 		}
 		for _, value := range values {
@@ -68,6 +68,22 @@ func appendHead(b []byte, r *http.Request) ([]byte, error) {
 		b = append(b, "Connection: close\r\n"...)
 	}
 	return append(b, "\r\n"...), nil
+}
+
+// isFraming reports whether a name is one of those that say where a request
+// ends and whom it is for. In other letters than ours it would be a second one.
+func isFraming(name string) bool {
+	switch len(name) {
+	case len("Host"):
+		return strings.EqualFold(name, "Host")
+	case len("Trailer"):
+		return strings.EqualFold(name, "Trailer")
+	case len("Content-Length"):
+		return strings.EqualFold(name, "Content-Length")
+	case len("Transfer-Encoding"):
+		return strings.EqualFold(name, "Transfer-Encoding")
+	}
+	return false
 }
 
 // bodyLength is the length of a request's body in bytes, -1 if it is not known.
