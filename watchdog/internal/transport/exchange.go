@@ -21,7 +21,7 @@ type exchange struct {
 
 	stop     func() bool   // ends the watch over the request's context
 	uploaded chan struct{} // closed once the body has been sent or given up; nil if nobody sends it in the background
-	failure  error         // of the body, once uploaded is closed
+	failure  error         // of sending, once uploaded is closed
 	sent     bool          // something of the request may have reached the server
 	heard    bool          // something of the answer has come
 
@@ -40,12 +40,15 @@ const lateUpload = 50 * time.Millisecond
 func (x *exchange) do(out outgoing) (*http.Response, error) {
 	c, r := x.conn, x.request
 	x.stop = afterFunc(r.Context(), c.abort)
-	if n, err := c.Write(out.text); err != nil {
-		x.sent = n > 0
-		return nil, fmt.Errorf("sending the request: %w", err)
-	}
-	x.sent = true
+	n, err := c.Write(out.text)
+	x.sent = n > 0
 	switch {
+	case err != nil && !x.sent:
+		return nil, fmt.Errorf("sending the request: %w", err)
+	case err != nil: // it may have answered before it closed the connection
+		x.failure = writeError{err}
+		closeBody(r)
+		return x.answer(false, 0)
 	case out.rest == 0:
 		closeBody(r)
 	case !out.waits:
@@ -219,10 +222,7 @@ func (x *exchange) finish(reusable bool) error {
 // wasUploaded waits for a moment for what is left of the request's body to be
 // sent, and reports whether all of it has been.
 func (x *exchange) wasUploaded() bool {
-	if x.uploaded == nil {
-		return true
-	}
-	if !x.hasUploaded() {
+	if x.uploaded != nil && !x.hasUploaded() {
 		late := time.NewTimer(lateUpload)
 		defer late.Stop()
 		select {

@@ -228,6 +228,17 @@ func TestEarlyAnswer(t *testing.T) {
 			},
 			want: `413 5 "hello"`, theirs: "any", why: "net/http may see first that it can't send",
 		},
+		{
+			name: "and close amid the head",
+			request: func(ctx context.Context) *http.Request {
+				return ask(ctx, "GET", nil, 0, "X", strings.Repeat("x", large))
+			},
+			script: func(p *peer) {
+				_, _ = p.in.Peek(1)
+				p.say("HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 5\r\n\r\nhello")
+			},
+			want: `431 5 "hello"`, theirs: "any", why: "net/http may see first that it can't send",
+		},
 	})
 }
 
