@@ -77,11 +77,11 @@ func (x *exchange) upload(length int64) {
 		err := upload(c, body, length, buf[:])
 		buffers.Put(buf)
 		x.failure = err
+		close(x.uploaded) // whoever finds the connection closed asks why
 		if w := (writeError{}); err != nil && !errors.As(err, &w) {
 			c.abort() // or the server would take for whole what is not
 		}
 		_ = body.Close()
-		close(x.uploaded)
 	}()
 }
 

@@ -166,6 +166,20 @@ func TestBodyBreaks(t *testing.T) {
 	runAll(t, cases)
 }
 
+// TestBodyBreaksWhy: whoever asks is told of the body, not of the connection
+// that was closed for it.
+func TestBodyBreaksWhy(t *testing.T) {
+	for range 50 {
+		broken := errors.New("broken")
+		srv := scripted(t, func(p *peer) { _, _ = io.Copy(io.Discard, p) })
+		s := newSide(true, time.Hour, srv.dial)
+		if _, err := s.RoundTrip(ask(t.Context(), "POST", failing("hello", broken)(), -1)); !errors.Is(err, broken) { //nolint:bodyclose // there is none
+			t.Fatalf("got %v, want %v", err, broken)
+		}
+		s.end()
+	}
+}
+
 func TestContinue(t *testing.T) {
 	expecting := sends("POST", streamed("hello"), 5, "Expect", "100-continue")
 	told := func(first string) func(*peer) {
