@@ -355,6 +355,33 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// TestCancelledBefore has a connection that could be used.
+func TestCancelledBefore(t *testing.T) {
+	srv := scripted(t, func(p *peer) {
+		for r := p.head(); r != nil; r = p.head() {
+			p.notes.add(r.Method)
+			p.say(fine)
+		}
+	})
+	s := newSide(true, time.Hour, srv.dial)
+	const tries = 50
+	for range tries {
+		s.get(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errLeft)
+		r := ask(ctx, "POST", stream("hello"), 5)
+		if res, err := s.RoundTrip(r); !errors.Is(err, errLeft) {
+			t.Errorf("got %v and %v, want %v", res, err, errLeft)
+		}
+		awaitBody(r)
+	}
+	s.end()
+	srv.wait()
+	if got := len(srv.notes.text); got != tries || s.dials.Load() != 1 {
+		t.Errorf("the server got %d requests over %d connections, want %d over one", got, s.dials.Load(), tries)
+	}
+}
+
 func TestDialing(t *testing.T) {
 	for name, want := range map[string]error{"cancelled": errLeft, "fails": syscall.ECONNREFUSED} {
 		t.Run(name, func(t *testing.T) {

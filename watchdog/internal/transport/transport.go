@@ -70,6 +70,10 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // goroutine may still be reading it, until it ends or the body of the answer has
 // been closed and a read returns.
 func (t *Transport) Send(r *http.Request, informed Informed) (*http.Response, error) {
+	if cause := context.Cause(r.Context()); cause != nil {
+		closeBody(r)
+		return nil, cause
+	}
 	text, _ := texts.Get().(*[]byte)
 	if text == nil {
 		text = new([]byte)
