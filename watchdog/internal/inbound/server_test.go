@@ -1,0 +1,251 @@
+package inbound
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serve serves h over connections of ours, and returns a function that connects.
+func serve(t *testing.T, s *http.Server, h http.HandlerFunc) (dial func() (*net.TCPConn, *bufio.Reader)) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Handler, s.ErrorLog = h, slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.Serve(Listen(l))
+	}()
+	t.Cleanup(func() {
+		s.Close()
+		<-ended
+	})
+	return func() (*net.TCPConn, *bufio.Reader) {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c.(*net.TCPConn), bufio.NewReader(c)
+	}
+}
+
+// answer reads an answer.
+func answer(t *testing.T, in *bufio.Reader) (status int, body string) {
+	t.Helper()
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	fmt.Fprint(w, r.URL.Path, " ", string(body), " ", err)
+}
+
+func request(path, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: shop.example\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+}
+
+func TestKeepAlive(t *testing.T) {
+	c, in := serve(t, &http.Server{ReadHeaderTimeout: time.Minute, IdleTimeout: time.Minute}, echo)()
+	for i := range 50 {
+		path := fmt.Sprintf("/%d", i)
+		io.WriteString(c, request(path, "hello"))
+		if status, body := answer(t, in); status != http.StatusOK || body != path+" hello <nil>" {
+			t.Fatalf("%s: got %d and %q", path, status, body)
+		}
+	}
+}
+
+// TestPipelined has requests come while the server still has the one before.
+func TestPipelined(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"at once": 0, "slowly": 2 * readAhead} {
+		t.Run(name, func(t *testing.T) {
+			c, in := serve(t, &http.Server{}, func(w http.ResponseWriter, r *http.Request) {
+				<-time.After(wait) // the server reads ahead
+				if err := r.Context().Err(); err != nil {
+					t.Errorf("got %v, want the caller there", err)
+				}
+				echo(w, r)
+			})()
+			io.WriteString(c, request("/1", "a")+request("/2", "b")+request("/3", "c"))
+			for i, want := range []string{"/1 a <nil>", "/2 b <nil>", "/3 c <nil>"} {
+				if status, body := answer(t, in); status != http.StatusOK || body != want {
+					t.Errorf("%d: got %d and %q, want %q", i, status, body, want)
+				}
+			}
+		})
+	}
+}
+
+func TestExpect(t *testing.T) {
+	c, in := serve(t, &http.Server{}, echo)()
+	for range 2 {
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+		if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != http.StatusContinue {
+			t.Fatalf("got %v and %v, want 100", res, err)
+		}
+		io.WriteString(c, "hello")
+		if status, body := answer(t, in); status != http.StatusOK || body != "/ hello <nil>" {
+			t.Errorf("got %d and %q", status, body)
+		}
+	}
+}
+
+// TestHijack has the connection handed over before and after the server has
+// read ahead, with and without bytes that it has read.
+func TestHijack(t *testing.T) {
+	for _, wait := range []time.Duration{0, 2 * readAhead} {
+		for _, early := range []string{"", "early "} {
+			t.Run(fmt.Sprintf("%v %q", wait, early), func(t *testing.T) {
+				c, in := serve(t, &http.Server{ReadHeaderTimeout: time.Minute}, func(w http.ResponseWriter, _ *http.Request) {
+					<-time.After(wait)
+					conn, rw, err := http.NewResponseController(w).Hijack()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer conn.Close()
+					io.WriteString(conn, "ready\n")
+					text, err := io.ReadAll(rw)
+					if err != nil {
+						t.Error(err)
+					}
+					conn.Write(text)
+					conn.SetReadDeadline(past)
+					if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("got %d and %v, want the end of the deadline", n, err)
+					}
+				})()
+				io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n"+early)
+				if got, err := in.ReadString('\n'); got != "ready\n" || err != nil {
+					t.Fatalf("got %q and %v, want ready", got, err)
+				}
+				io.WriteString(c, "late")
+				c.CloseWrite()
+				if got, err := io.ReadAll(in); string(got) != early+"late" || err != nil {
+					t.Errorf("got %q and %v, want %q", got, err, early+"late")
+				}
+			})
+		}
+	}
+}
+
+// TestTimeouts has callers that stay silent, of whom the server takes leave.
+func TestTimeouts(t *testing.T) {
+	const patience = 30 * time.Millisecond
+	for name, tt := range map[string]struct {
+		server     *http.Server
+		says, want string
+	}{
+		"before the head": {&http.Server{ReadHeaderTimeout: patience}, "", ""},
+		"amid the head":   {&http.Server{ReadHeaderTimeout: patience}, "GET / HTTP/1.1\r\nHost:", ""},
+		"between":         {&http.Server{IdleTimeout: patience}, request("/", "a"), "/ a <nil>"},
+		"between, and the head had a time": {
+			&http.Server{ReadHeaderTimeout: time.Hour, IdleTimeout: patience}, request("/", "a"), "/ a <nil>",
+		},
+		"between, and the head had less": {
+			&http.Server{ReadHeaderTimeout: time.Millisecond * 20, IdleTimeout: 2 * patience}, request("/", "a"), "/ a <nil>",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun := time.Now()
+			c, in := serve(t, tt.server, echo)()
+			io.WriteString(c, tt.says)
+			if tt.want != "" {
+				if status, body := answer(t, in); status != http.StatusOK || body != tt.want {
+					t.Errorf("got %d and %q, want %q", status, body, tt.want)
+				}
+			}
+			if rest, err := io.ReadAll(in); len(rest) > 0 || err != nil {
+				t.Errorf("got %q and %v, want the end", rest, err)
+			}
+			if d := max(tt.server.IdleTimeout, min(tt.server.ReadHeaderTimeout, patience)); time.Since(begun) < d {
+				t.Errorf("the server left after %v, want %v at least", time.Since(begun), d)
+			}
+		})
+	}
+}
+
+// TestSlowBody has a body that takes longer than the head may, and one whose
+// handler has set a time for it.
+func TestSlowBody(t *testing.T) {
+	const patience = 40 * time.Millisecond
+	t.Run("taken", func(t *testing.T) {
+		c, in := serve(t, &http.Server{ReadHeaderTimeout: patience}, echo)()
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\n\r\n")
+		for _, piece := range strings.Split("hello", "") {
+			<-time.After(patience / 3)
+			io.WriteString(c, piece)
+		}
+		if status, body := answer(t, in); status != http.StatusOK || body != "/ hello <nil>" {
+			t.Errorf("got %d and %q, want the body", status, body)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		got := make(chan error, 1)
+		c, _ := serve(t, &http.Server{}, func(w http.ResponseWriter, r *http.Request) {
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Millisecond))
+			_, err := io.ReadAll(r.Body)
+			got <- err
+		})()
+		io.WriteString(c, "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\n\r\nhel")
+		if err := <-got; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want the end of the deadline", err)
+		}
+	})
+}
+
+// TestCallerLeaves ends the context of a request whose caller has gone.
+func TestCallerLeaves(t *testing.T) {
+	for name, says := range map[string]string{"no body": "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n", "a body": request("/", "hello")} {
+		t.Run(name, func(t *testing.T) {
+			called, gone := make(chan struct{}), make(chan error, 1)
+			c, _ := serve(t, &http.Server{}, func(_ http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body)
+				close(called)
+				<-r.Context().Done()
+				gone <- context.Cause(r.Context())
+			})()
+			io.WriteString(c, says)
+			<-called
+			c.Close()
+			if err := <-gone; !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want %v", err, context.Canceled)
+			}
+		})
+	}
+}
+
+// TestWriteTimeout gives up a caller that takes nothing.
+func TestWriteTimeout(t *testing.T) {
+	got := make(chan error, 1)
+	c, _ := serve(t, &http.Server{}, func(w http.ResponseWriter, _ *http.Request) {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err := w.Write(full)
+		got <- err
+	})()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+	if err := <-got; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want the end of the deadline", err)
+	}
+}
