@@ -182,6 +182,10 @@ func (p *pause) wait(d *deadline) bool {
 		p.mu.Unlock()
 		return false
 	}
+	if p.paused { // by another reader, who is the one that is woken
+		p.mu.Unlock()
+		return true
+	}
 	p.paused = true
 	if p.timer == nil {
 		p.over = make(chan struct{}, 1)

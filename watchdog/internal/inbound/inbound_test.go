@@ -240,6 +240,21 @@ func TestPause(t *testing.T) {
 			t.Error("it has paused")
 		}
 	})
+	t.Run("two at once", func(t *testing.T) {
+		c, caller := pair(t)
+		first := begin(c)
+		second := make(chan result, 1)
+		go func() {
+			n, err := c.Read(make([]byte, 1))
+			second <- result{n, err}
+		}()
+		caller.Write([]byte("xy"))
+		for _, got := range []<-chan result{first, second} {
+			if got := <-got; got != (result{1, nil}) {
+				t.Errorf("got %v, want a byte", got)
+			}
+		}
+	})
 }
 
 // TestRaceOfDeadline ends reads that are about to begin, as the server does for
