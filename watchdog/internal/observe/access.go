@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -201,7 +202,7 @@ func appendJSON(b []byte, second *stamp, nanos int, a *access) []byte {
 // appendSeconds writes seconds as encoding/json does.
 func appendSeconds(b []byte, d time.Duration) []byte {
 	s := d.Seconds()
-	if s != 0 && s < 1e-6 {
+	if s != 0 && math.Abs(s) < 1e-6 {
 		b = strconv.AppendFloat(b, s, 'e', -1, 64)
 		if n := len(b); n >= 4 && b[n-4] == 'e' && b[n-3] == '-' && b[n-2] == '0' { // e-07 is written e-7
 			b[n-2] = b[n-1]

@@ -67,7 +67,7 @@ var texts = []string{
 
 var elapsed = []time.Duration{
 	0, 1, 9, 10, 99, 100, 999, 1000, 1001, 12345, 999_999, time.Millisecond, 1_500_000, time.Second - 1, time.Second, 100 * time.Second, time.Hour,
-	math.MaxInt64,
+	math.MaxInt64, -1, -999, -1000, -time.Millisecond, -time.Second, math.MinInt64,
 }
 
 var moments = []time.Time{
