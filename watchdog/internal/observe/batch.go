@@ -38,9 +38,9 @@ func (b *batch) Write(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	if len(b.waiting)+len(p) > batchRoom {
 		b.lost++
-		return len(p), nil
+	} else {
+		b.waiting = append(b.waiting, p...)
 	}
-	b.waiting = append(b.waiting, p...)
 	if !b.writing {
 		b.writing = true
 		time.AfterFunc(batchDelay, b.flush)
@@ -52,11 +52,13 @@ func (b *batch) Write(p []byte) (int, error) {
 func (b *batch) flush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.waiting) > 0 {
+	for len(b.waiting) > 0 || b.lost > 0 {
 		p, lost := b.waiting, b.lost
 		b.waiting, b.lost = b.spare[:0], 0
 		b.mu.Unlock()
-		_, _ = b.out.Write(p)
+		if len(p) > 0 {
+			_, _ = b.out.Write(p)
+		}
 		if lost > 0 {
 			b.dropped(lost)
 		}

@@ -157,6 +157,18 @@ func TestBatchHeld(t *testing.T) {
 	})
 }
 
+// TestBatchTooLarge: what never fits is counted as well.
+func TestBatchTooLarge(t *testing.T) {
+	out := newPieces()
+	dropped := 0
+	b := newBatch(out, func(n int) { dropped += n })
+	b.Write(make([]byte, batchRoom+1))
+	b.wait(time.Hour)
+	if dropped != 1 || len(out.all()) > 0 {
+		t.Errorf("got %d dropped and %d pieces, want it dropped and said so", dropped, len(out.all()))
+	}
+}
+
 // TestDroppedIsLogged has the log go the same way as the records.
 func TestDroppedIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
