@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -721,3 +722,48 @@ func TestOtherProtocol(t *testing.T) {
 		t.Errorf("got %v, want the end of the connection", err)
 	}
 }
+
+// TestBodyFailsAmidTheAnswer: an error that wraps io.EOF is not the end of the
+// answer.
+func TestBodyFailsAmidTheAnswer(t *testing.T) {
+	path, begun := socket(t), make(chan struct{})
+	serveUnix(t, path, func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		if err := control.EnableFullDuplex(); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, "hello")
+		control.Flush()
+		io.Copy(io.Discard, r.Body)
+		panic(http.ErrAbortHandler)
+	})
+	s := run(t, NewHTTP(to(path)), func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Body = &failingBody{begun: begun}
+			next.ServeHTTP(w, r)
+		})
+	})
+	c := dial(t, s)
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\n\r\nhello")
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(res.Body, make([]byte, len("hello"))); err != nil {
+		t.Fatal(err)
+	}
+	close(begun)
+	if rest, err := io.ReadAll(res.Body); err == nil {
+		t.Errorf("got %q as the end of a whole answer, want an error", rest)
+	}
+}
+
+// A failingBody fails once the answer has begun to come.
+type failingBody struct{ begun <-chan struct{} }
+
+func (b *failingBody) Read([]byte) (int, error) {
+	<-b.begun
+	return 0, fmt.Errorf("reading what was kept: %w", io.EOF)
+}
+
+func (*failingBody) Close() error { return nil }

@@ -251,7 +251,7 @@ func (f *forwarding) copy(body io.Reader) error {
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case err == io.EOF: //nolint:errorlint // what wraps it is no end
 			return nil
 		case err != nil:
 			_ = f.control.Flush() // what has come is not lost

@@ -121,7 +121,7 @@ func (b *callersBody) Read(p []byte) (int, error) {
 		}
 	}
 	switch {
-	case errors.Is(err, io.EOF):
+	case err == io.EOF: //nolint:errorlint // what wraps it is no end
 		b.ended.Store(true)
 	case err != nil:
 		b.broken.Store(true)
