@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -44,15 +45,16 @@ type result struct {
 	err error
 }
 
-// waiting returns once a call to c is under way.
-func waiting(d *deadline) {
-	for {
+// waiting returns once a call to c is under way, or is over already.
+func waiting(d *deadline, got <-chan result) {
+	for len(got) == 0 {
 		d.mu.Lock()
 		calls := d.calls
 		d.mu.Unlock()
 		if calls > 0 {
 			return
 		}
+		runtime.Gosched()
 	}
 }
 
@@ -79,7 +81,7 @@ func TestReadDeadline(t *testing.T) {
 		begin := func(c net.Conn) <-chan result {
 			got := make(chan result, 1)
 			go func() { got <- read(c) }()
-			waiting(&c.(*conn).reads)
+			waiting(&c.(*conn).reads, got)
 			return got
 		}
 		t.Run(name+"/passed before", func(t *testing.T) {
@@ -134,9 +136,9 @@ func TestReadDeadline(t *testing.T) {
 		})
 		t.Run(name+"/extended while it waits", func(t *testing.T) {
 			c, caller := pair(t)
-			c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
 			got := begin(c)
-			at := time.Now().Add(100 * time.Millisecond)
+			at := time.Now().Add(400 * time.Millisecond)
 			c.SetReadDeadline(at)
 			timedOut(t, <-got, 0)
 			if now := time.Now(); now.Before(at) {
@@ -150,7 +152,7 @@ func TestReadDeadline(t *testing.T) {
 		})
 		t.Run(name+"/cleared while it waits", func(t *testing.T) {
 			c, caller := pair(t)
-			at := time.Now().Add(50 * time.Millisecond)
+			at := time.Now().Add(300 * time.Millisecond)
 			c.SetReadDeadline(at)
 			got := begin(c)
 			c.SetReadDeadline(time.Time{})
@@ -194,14 +196,15 @@ func TestPause(t *testing.T) {
 			n, err := c.Read(make([]byte, 1))
 			got <- result{n, err}
 		}()
-		for p := &c.(*conn).ahead; ; {
+		for p := &c.(*conn).ahead; len(got) == 0; runtime.Gosched() {
 			p.mu.Lock()
-			paused := p.paused
+			begun := p.paused || p.timer != nil
 			p.mu.Unlock()
-			if paused {
-				return got
+			if begun {
+				break
 			}
 		}
+		return got
 	}
 	t.Run("gets what has come", func(t *testing.T) {
 		c, caller := pair(t)
@@ -330,7 +333,7 @@ func TestWriteDeadline(t *testing.T) {
 			n, err := c.Write(full)
 			got <- result{n, err}
 		}()
-		waiting(&c.(*conn).writes)
+		waiting(&c.(*conn).writes, got)
 		return got
 	}
 	// partly wants that what has been written is what the caller gets.
@@ -374,7 +377,7 @@ func TestWriteDeadline(t *testing.T) {
 	})
 	t.Run("begins again", func(t *testing.T) {
 		c, caller := pair(t)
-		at := time.Now().Add(20 * time.Millisecond)
+		at := time.Now().Add(300 * time.Millisecond)
 		c.SetWriteDeadline(at)
 		got := begin(c)
 		c.SetWriteDeadline(time.Now().Add(time.Hour))
