@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,7 +16,7 @@ import (
 	"testing"
 )
 
-// desk is a copy of what a newcomer has: the example function, its template
+// desk is a copy of what a newcomer has: the example functions, the templates
 // and stack.yml.
 func desk(t *testing.T) string {
 	t.Helper()
@@ -39,7 +40,7 @@ type dev struct {
 
 func startDev(t *testing.T, folder string, args ...string) *dev {
 	t.Helper()
-	d := &dev{t: t, log: &output{}, ended: make(chan error, 1), port: freePort(t)}
+	d := &dev{t: t, log: &output{}, ended: make(chan error, 1), port: freePorts(t, 3)}
 	d.cmd = exec.Command(binary, append([]string{"dev", "--port", strconv.Itoa(d.port)}, args...)...)
 	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = folder, d.log, d.log
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+shortTemp(t))
@@ -49,6 +50,24 @@ func startDev(t *testing.T, folder string, args ...string) *dev {
 	go func() { d.ended <- d.cmd.Wait() }()
 	t.Cleanup(d.stop)
 	return d
+}
+
+// freePorts is the first of n ports that are free.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+	for {
+		first, free := freePort(t), 0
+		for ; free < n; free++ {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+free)))
+			if err != nil {
+				break
+			}
+			l.Close()
+		}
+		if free == n {
+			return first
+		}
+	}
 }
 
 // shortTemp is a folder whose name leaves room for a socket's.
@@ -76,6 +95,8 @@ func (d *dev) stop() {
 func (d *dev) curls() [][]string {
 	d.t.Helper()
 	d.log.wait(d.t, `What it does:`, d.ended)
+	functions := strings.Count(d.log.String(), " is at http://")
+	d.log.wait(d.t, `(?s)`+strings.Repeat(`msg=listening.*`, functions), d.ended)
 	var list [][]string
 	for _, line := range regexp.MustCompile(`(?m)^curl .*$`).FindAllString(d.log.String(), -1) {
 		sh := exec.Command("sh", "-c", `curl() { printf '%s\0' "$@"; }; `+line)
@@ -136,7 +157,7 @@ func TestDev(t *testing.T) {
 	if len(curls) != 3 {
 		t.Fatalf("got %d commands, want one for each method\n%s", len(curls), d.log)
 	}
-	want := []string{`{"subject":"dev","method":"bearer"}`, `{"subject":"dev","method":"basic"}`, "octocat pushed 2 commits"}
+	want := []string{`{"subject":"dev","method":"bearer"}`, "<h1>Hello dev</h1>", "octocat pushed 2 commits"}
 	for i, args := range curls {
 		if status, body := d.call(args, true); status != 200 || !strings.Contains(body, want[i]) {
 			t.Errorf("%q: got %d %q, want 200 and %q", args, status, body, want[i])
@@ -157,7 +178,7 @@ func TestDev(t *testing.T) {
 	}
 
 	t.Run("built anew", func(t *testing.T) {
-		path := filepath.Join(folder, "function", "handler.go")
+		path := filepath.Join(folder, "function", "api", "handler.go")
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -230,12 +251,12 @@ func TestDevKeepsTheSecretsOfOthers(t *testing.T) {
 // TestDevPolicyFile: auth_config says the same here as in the image.
 func TestDevPolicyFile(t *testing.T) {
 	folder := desk(t)
-	static, stack := filepath.Join(folder, "function", "static"), filepath.Join(folder, "stack.yml")
+	static, stack := filepath.Join(folder, "function", "api", "static"), filepath.Join(folder, "stack.yml")
 	text, err := os.ReadFile(stack)
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := strings.Replace(string(text), "auth: bearer,basic,hmac\n      auth_hmac_preset: github", `auth: ""`+"\n      auth_config: static/auth.yml", 1)
+	changed := strings.Replace(string(text), "auth: bearer\n", `auth: ""`+"\n      auth_config: static/auth.yml\n", 1)
 	if changed == string(text) {
 		t.Fatalf("no auth to replace in\n%s", text)
 	}
@@ -248,10 +269,10 @@ rules: [{match: /, accept: [ci]}]
 	); err != nil {
 		t.Fatal(err)
 	}
-	d := startDev(t, folder)
+	d := startDev(t, folder, "--function", "api")
 	curls := d.curls()
 	if len(curls) != 1 {
-		t.Fatalf("got %d commands, want one\n%s", len(curls), d.log)
+		t.Fatalf("got %d commands, want that of one function\n%s", len(curls), d.log)
 	}
 	if status, body := d.call(curls[0], true); status != 200 || !strings.Contains(body, `{"subject":"dev","method":"ci"}`) {
 		t.Errorf("got %d %q", status, body)
@@ -269,15 +290,16 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 	}{
 		"no stack file":    {func(f string) error { return os.Remove(filepath.Join(f, "stack.yml")) }, nil, "run this where stack.yml is"},
 		"no template":      {func(f string) error { return os.RemoveAll(filepath.Join(f, "template")) }, nil, "faas-cli template pull"},
+		"no dev.yml":       {func(f string) error { return os.Remove(filepath.Join(f, "template", "golang-auth", "dev.yml")) }, nil, "how a function runs without a container"},
 		"no handler":       {func(f string) error { return os.RemoveAll(filepath.Join(f, "function")) }, nil, "want the folder of the function"},
-		"no such function": {func(string) error { return nil }, []string{"--function", "other"}, `has no function "other", but hello`},
+		"no such function": {func(string) error { return nil }, []string{"--function", "other"}, `has no function "other", but api, page, webhook`},
 		"no auth": {func(f string) error {
 			path := filepath.Join(f, "stack.yml")
 			text, err := os.ReadFile(path)
-			return errors.Join(err, os.WriteFile(path, bytes.Replace(text, []byte("auth: bearer,basic,hmac"), []byte(`auth: ""`), 1), 0o600))
+			return errors.Join(err, os.WriteFile(path, bytes.Replace(text, []byte("auth: bearer\n"), []byte("auth: \"\"\n"), 1), 0o600))
 		}, nil, "auth: is not set: set auth=bearer"},
 		"does not build": {func(f string) error {
-			return os.WriteFile(filepath.Join(f, "function", "handler.go"), []byte("package function\nx"), 0o600)
+			return os.WriteFile(filepath.Join(f, "function", "api", "handler.go"), []byte("package function\nx"), 0o600)
 		}, nil, "go build -o handler ."},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -285,109 +307,12 @@ func TestDevSaysWhatIsWrong(t *testing.T) {
 			if err := tt.change(folder); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command(binary, append([]string{"dev", "--port", strconv.Itoa(freePort(t))}, tt.args...)...)
+			cmd := exec.Command(binary, append([]string{"dev", "--port", strconv.Itoa(freePorts(t, 3))}, tt.args...)...)
 			cmd.Dir = folder
 			out, code := run(t, cmd)
 			if code == 0 || !strings.Contains(out, tt.want) {
 				t.Errorf("got %d and %s, want %q", code, out, tt.want)
 			}
 		})
-	}
-}
-
-// TestTemplate does with each template what faas-cli does: the template with
-// the function's folder laid over it, as it comes.
-func TestTemplate(t *testing.T) {
-	folders, err := filepath.Glob("../template/*/template.yml")
-	if err != nil || len(folders) == 0 {
-		t.Fatalf("got %d templates and %v", len(folders), err)
-	}
-	for _, path := range folders {
-		lang := filepath.Base(filepath.Dir(path))
-		t.Run(lang, func(t *testing.T) {
-			folder := desk(t)
-			handler := filepath.Join(folder, "template", lang, "function")
-			stack := "version: 1.0\nprovider: {name: openfaas}\nfunctions:\n  fresh:\n    lang: " + lang + "\n    handler: " + handler +
-				"\n    secrets: [api-key]\n"
-			if err := os.WriteFile(filepath.Join(folder, "fresh.yml"), []byte(strings.ReplaceAll(stack, folder, ".")), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			d := startDev(t, folder, "fresh.yml")
-			for _, args := range d.curls() {
-				if status, body := d.call(args, true); status != 200 || !strings.Contains(body, "Hello dev") {
-					t.Errorf("got %d %q", status, body)
-				}
-				if status, _ := d.call(args, false); status != 401 {
-					t.Errorf("without the credential: got %d", status)
-				}
-			}
-			docker, err := os.ReadFile(filepath.Join(folder, "template", lang, "Dockerfile"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, want := range []string{
-				"ARG WATCHDOG_IMAGE=", "FROM --platform=${TARGETPLATFORM:-linux/amd64} ${WATCHDOG_IMAGE} AS watchdog", "--from=watchdog /fwatchdog",
-				"HEALTHCHECK", "upstream_url=unix://", "ARG ADDITIONAL_PACKAGE", "ENV auth=bearer",
-			} {
-				if !strings.Contains(string(docker), want) {
-					t.Errorf("its Dockerfile has no %q", want)
-				}
-			}
-			if !regexp.MustCompile(`(?m)^USER [1-9]\d*`).Match(docker) || regexp.MustCompile(`(?m)^# syntax=`).Match(docker) {
-				t.Error("its Dockerfile wants a numeric user that is not root, and no syntax line")
-			}
-			text, err := os.ReadFile(filepath.Join(folder, "template", lang, "template.yml"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, want := range []string{"language: " + lang, "fprocess:", "welcome_message:", "faas-cli secret create", "faas-cli up", "curl -H"} {
-				if !strings.Contains(string(text), want) {
-					t.Errorf("its template.yml has no %q", want)
-				}
-			}
-		})
-	}
-}
-
-// TestSocketIsPrivate: nobody but the function's own user can open the socket
-// of a template's server.
-func TestSocketIsPrivate(t *testing.T) {
-	folder := desk(t)
-	build := exec.Command("go", "build", "-o", "handler", ".")
-	build.Dir = filepath.Join(folder, "template", "golang-auth")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	socket := filepath.Join(shortTemp(t), "f.sock")
-	if err := os.WriteFile(socket, nil, 0o644); err != nil { // left behind by another
-		t.Fatal(err)
-	}
-	server := exec.Command(filepath.Join(build.Dir, "handler"))
-	server.Env = []string{"upstream_url=unix://" + socket}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		if err := server.Wait(); err != nil {
-			t.Errorf("the server has ended with %v", err)
-		}
-	}()
-	eventually(t, "a socket", func() bool {
-		info, err := os.Stat(socket)
-		if err != nil || info.Mode()&os.ModeSocket == 0 {
-			return false
-		}
-		if info.Mode().Perm() != 0o600 {
-			t.Fatalf("the socket has the mode %o, want 600", info.Mode().Perm())
-		}
-		return true
-	})
-	for _, bad := range []string{"", "http://0.0.0.0:8082", "http://example.com:80", "tcp://127.0.0.1:80"} {
-		other := exec.Command(filepath.Join(build.Dir, "handler"))
-		other.Env = []string{"upstream_url=" + bad}
-		if out, code := run(t, other); code == 0 || !strings.Contains(out, "want unix:///tmp/function.sock") {
-			t.Errorf("%q: got %d and %s", bad, code, out)
-		}
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 var devCommand = command{
 	name: "dev", args: "[stack.yml] [--function NAME] [--port 8080]",
-	meaning: "build and run a function on this machine, without a container, and print a curl for each way in",
+	meaning: "build and run functions on this machine, without a container, and print a curl for each way in",
 	example: "  auth-watchdog dev",
 	run:     runDev,
 }
 
 func runDev(p *program, fs *flag.FlagSet, args []string) error {
-	name := fs.String("function", "", "which function of the stack file, if it has several")
-	port := fs.Int("port", 8080, "the port on 127.0.0.1")
+	name := fs.String("function", "", "the only function of the stack file to run; all if not set")
+	port := fs.Int("port", 8080, "the port on 127.0.0.1; of several functions that of the first, before the others")
 	words, err := parse(fs, args, 1)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,8 +27,8 @@ import (
 // Options say what to run.
 type Options struct {
 	Stack    string // path of stack.yml
-	Function string // in it; may be empty if there is one
-	Port     int
+	Function string // in it; all if empty
+	Port     int    // of the first; the others have those that follow
 	Environ  []string
 	Stdout   io.Writer
 	Stderr   io.Writer
@@ -39,33 +40,85 @@ const imageFolder = "/home/app/"
 // pollInterval is how often the sources are looked at.
 const pollInterval = 500 * time.Millisecond
 
-// Run builds a function and serves it on 127.0.0.1 until ctx ends. When the
-// sources change it builds anew; what does not build does not replace what
-// runs.
+// Run builds functions and serves them on 127.0.0.1 until ctx ends. When the
+// sources of one change it builds it anew; what does not build does not replace
+// what runs.
 func Run(ctx context.Context, o Options) error {
-	// Building takes a while, and would be in vain.
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
-	if err != nil {
-		return fmt.Errorf("port %d: %w; choose another with --port", o.Port, err)
-	}
-	_ = l.Close()
 	folder, err := os.MkdirTemp("", "auth-watchdog-dev-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	d := &desk{Options: o, folder: folder}
-	next, err := d.prepare(0)
+	desks, err := lay(o, folder)
 	if err != nil {
 		return err
 	}
+	builds := make([]*build, len(desks))
+	for i, d := range desks {
+		if builds[i], err = d.prepare(0); err != nil {
+			return err
+		}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, len(desks))
+	for i, d := range desks {
+		d.welcome(builds[i])
+	}
+	fmt.Fprintf(o.Stdout, "What changes is built anew; Ctrl-C ends it. What it does:\n\n")
+	for i, d := range desks {
+		go func() { ended <- d.run(ctx, builds[i]) }()
+	}
+	for range desks {
+		err = errors.Join(err, <-ended)
+		stop() // one that can't go on ends the others
+	}
+	return err
+}
+
+// lay makes a desk for each function. They share what is known of the secrets,
+// which several may use.
+func lay(o Options, work string) ([]*desk, error) {
+	lookup := func(name string) string { return lookup(o.Environ, name) }
+	names, err := functionNames(o, lookup)
+	if err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(filepath.Join(filepath.Dir(o.Stack), ".secrets"))
+	if err != nil {
+		return nil, err
+	}
+	secrets := &folder{path: path, out: o.Stdout, shown: map[string]string{}}
+	var desks []*desk
+	for i, name := range names {
+		d := &desk{Options: o, folder: filepath.Join(work, strconv.Itoa(i)), secrets: secrets}
+		d.Function, d.Port = name, o.Port+i
+		if len(names) > 1 {
+			d.Stderr = prefixed{o.Stderr, name + ": "}
+		}
+		if err := errors.Join(d.reserve(), os.Mkdir(d.folder, 0o700)); err != nil {
+			return nil, err
+		}
+		desks = append(desks, d)
+	}
+	return desks, nil
+}
+
+// reserve looks whether the port is free. If not, building would be in vain.
+func (d *desk) reserve() error {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(d.Port)))
+	if err != nil {
+		return fmt.Errorf("port %d: %w; choose another with --port", d.Port, err)
+	}
+	return l.Close()
+}
+
+// run serves a function and what it becomes, until ctx ends.
+func (d *desk) run(ctx context.Context, next *build) error {
 	for round := 1; ; round++ {
 		working, stop := context.WithCancel(ctx)
 		ended := make(chan error, 1)
 		go func() { ended <- next.watchdog.Run(working) }()
-		if round == 1 {
-			d.welcome(next)
-		}
 		changed := make(chan *build, 1)
 		go d.watch(working, next, round, changed)
 		select {
@@ -77,15 +130,27 @@ func Run(ctx context.Context, o Options) error {
 			if err := <-ended; err != nil {
 				return err
 			}
-			fmt.Fprintf(o.Stdout, "\nrebuilt\n\n")
+			fmt.Fprintf(d.Stdout, "\nrebuilt %s\n\n", d.Function)
 		}
 	}
+}
+
+// prefixed says which function a record is of. Records come one at a time.
+type prefixed struct {
+	io.Writer
+	prefix string
+}
+
+func (p prefixed) Write(record []byte) (int, error) {
+	_, err := p.Writer.Write(append([]byte(p.prefix), record...))
+	return len(record), err
 }
 
 // A desk is where a function is worked on.
 type desk struct {
 	Options
-	folder string // for builds and sockets
+	folder  string // for builds and sockets
+	secrets *folder
 }
 
 // A build is a function that can be run.
@@ -94,14 +159,13 @@ type build struct {
 	settings watchdog.Settings
 	tryOut   *watchdog.TryOut
 	stack    *stack
-	secrets  folder
 	sources  [sha256.Size]byte
 }
 
 // prepare reads the stack file, makes the secrets, builds the function and
 // puts a watchdog in front of it.
 func (d *desk) prepare(round int) (*build, error) {
-	s, err := readStack(d.Stack, d.Function, d.lookup)
+	s, err := readStack(d.Stack, d.Function, func(name string) string { return lookup(d.Environ, name) })
 	if err != nil {
 		return nil, err
 	}
@@ -116,17 +180,15 @@ func (d *desk) prepare(round int) (*build, error) {
 		return nil, err
 	}
 
-	secrets, err := filepath.Abs(filepath.Join(s.folder, ".secrets"))
-	if err != nil {
-		return nil, err
-	}
 	environ := map[string]string{}
-	maps.Copy(environ, t.Dev.Environment)
+	maps.Copy(environ, t.dev.Environment)
 	maps.Copy(environ, s.function.Environment)
-	socket := "unix://" + filepath.Join(d.folder, strconv.Itoa(round)+".sock")
+	if environ["mode"] == "http" {
+		environ["upstream_url"] = "unix://" + filepath.Join(d.folder, strconv.Itoa(round)+".sock")
+	}
 	for name, value := range map[string]string{
-		"mode": "http", "upstream_url": socket, "http_upstream_url": "", "fprocess": t.Process, "function_process": "",
-		"secret_mount_path": secrets, "OPENFAAS_NAME": s.name, "OPENFAAS_NAMESPACE": "openfaas-fn",
+		"http_upstream_url": "", "fprocess": t.Process, "function_process": "",
+		"secret_mount_path": d.secrets.path, "OPENFAAS_NAME": s.name, "OPENFAAS_NAMESPACE": "openfaas-fn",
 		"port": strconv.Itoa(d.Port), "bind_address": "127.0.0.1", "metrics_port": "0",
 		"healthcheck_interval": "0", "TMPDIR": d.folder,
 	} {
@@ -144,9 +206,8 @@ func (d *desk) prepare(round int) (*build, error) {
 	if b.tryOut, err = watchdog.NewTryOut(b.settings); err != nil {
 		return nil, err
 	}
-	b.secrets = folder{path: secrets, out: d.Stdout, shown: map[string]string{}}
 	if round == 0 {
-		if err := b.secrets.fill(b.tryOut, s.function.Secrets); err != nil {
+		if err := d.secrets.fill(b.tryOut, s.function.Secrets); err != nil {
 			return nil, err
 		}
 	}
@@ -157,9 +218,9 @@ func (d *desk) prepare(round int) (*build, error) {
 	return b, err
 }
 
-func (d *desk) lookup(name string) string {
+func lookup(environ []string, name string) string {
 	value := ""
-	for _, entry := range d.Environ {
+	for _, entry := range environ {
 		if n, v, _ := strings.Cut(entry, "="); n == name {
 			value = v
 		}
@@ -227,11 +288,11 @@ func sources(s *stack, t *template) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// welcome prints a command for each way into the function.
+// welcome prints a command for each way into a function.
 func (d *desk) welcome(b *build) {
 	base := "http://127.0.0.1:" + strconv.Itoa(d.Port)
 	examples, err := b.tryOut.Examples(base, func(name string) string {
-		if s := b.secrets.shown[name]; s != "" {
+		if s := d.secrets.shown[name]; s != "" {
 			return s
 		}
 		return "$KEY" // only its digest is here
@@ -253,7 +314,6 @@ func (d *desk) welcome(b *build) {
 	if len(examples) == 0 {
 		fmt.Fprintf(d.Stdout, "# no credential is asked for\ncurl %s/\n\n", base)
 	}
-	fmt.Fprintf(d.Stdout, "It is built anew when its sources change; Ctrl-C ends it. What it does:\n\n")
 }
 
 // curl writes a request as a command for the shell. A credential may have

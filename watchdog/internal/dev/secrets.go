@@ -32,13 +32,17 @@ type folder struct {
 }
 
 // fill makes the secrets that the policy needs and that are missing, and the
-// others that the stack file names.
+// others that the stack file names. What has been filled for another function
+// stays.
 func (f *folder) fill(t *watchdog.TryOut, others []string) error {
 	if err := os.MkdirAll(f.path, 0o700); err != nil {
 		return err
 	}
 	needed := t.Secrets()
 	for _, name := range needed {
+		if f.shown[name] != "" {
+			continue
+		}
 		content, credential, err := t.NewSecret(name, devName, time.Now().Add(devLife))
 		if err != nil && f.isMissing(name) {
 			return fmt.Errorf("secret %q: %w", name, err)

@@ -29,9 +29,9 @@ type function struct {
 	Secrets         []string          `yaml:"secrets"`
 }
 
-// readStack reads one function of a stack file; name may be empty if it has
-// only one.
-func readStack(path, name string, lookup func(string) string) (*stack, error) {
+// readFunctions reads the functions of a stack file, of which there is at least
+// one.
+func readFunctions(path string, lookup func(string) string) (map[string]function, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w; run this where stack.yml is, or name the file", err)
@@ -42,18 +42,30 @@ func readStack(path, name string, lookup func(string) string) (*stack, error) {
 	if err := yaml.Unmarshal([]byte(substitute(string(text), lookup)), &file); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	names := slices.Sorted(maps.Keys(file.Functions))
-	switch {
-	case len(names) == 0:
+	if len(file.Functions) == 0 {
 		return nil, fmt.Errorf("%s: has no functions", path)
-	case name == "" && len(names) > 1:
-		return nil, fmt.Errorf("%s: has several functions; choose with --function: %s", path, strings.Join(names, ", "))
-	case name == "":
-		name = names[0]
 	}
-	f, ok := file.Functions[name]
+	return file.Functions, nil
+}
+
+// functionNames are the functions to run: the one that is asked for, or all.
+func functionNames(o Options, lookup func(string) string) ([]string, error) {
+	if o.Function != "" {
+		return []string{o.Function}, nil
+	}
+	functions, err := readFunctions(o.Stack, lookup)
+	return slices.Sorted(maps.Keys(functions)), err
+}
+
+// readStack reads one function of a stack file.
+func readStack(path, name string, lookup func(string) string) (*stack, error) {
+	functions, err := readFunctions(path, lookup)
+	if err != nil {
+		return nil, err
+	}
+	f, ok := functions[name]
 	if !ok {
-		return nil, fmt.Errorf("%s: has no function %q, but %s", path, name, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%s: has no function %q, but %s", path, name, strings.Join(slices.Sorted(maps.Keys(functions)), ", "))
 	}
 	s := &stack{folder: filepath.Dir(path), name: name, function: f}
 	return s, s.environment()
@@ -101,30 +113,48 @@ type template struct {
 	folder  string
 	Process string `yaml:"fprocess"`
 	Handler string `yaml:"handler_folder"` // "function" if empty
-	Dev     struct {
-		Build       string            `yaml:"build"`       // run in the folder in which fprocess will be
-		Environment map[string]string `yaml:"environment"` // what the image would have
-	} `yaml:"dev"`
+	dev     devFile
+}
+
+// A devFile, dev.yml in a template's folder, says how its functions run
+// without a container. template.yml has only what faas-cli knows.
+type devFile struct {
+	Process     string            `yaml:"fprocess"`    // instead of template.yml's
+	Build       string            `yaml:"build"`       // run in the folder in which fprocess will be
+	Environment map[string]string `yaml:"environment"` // what the image would have
 }
 
 func (s *stack) template() (*template, error) {
 	folder := filepath.Join(s.folder, "template", s.function.Lang)
-	path := filepath.Join(folder, "template.yml")
-	text, err := os.ReadFile(path)
-	if err != nil {
+	t := &template{folder: folder, Handler: "function"}
+	if err := readYAML(filepath.Join(folder, "template.yml"), t); err != nil {
 		return nil, fmt.Errorf("%w; faas-cli template pull brings the template %q", err, s.function.Lang)
 	}
-	t := &template{folder: folder, Handler: "function"}
-	if err := yaml.Unmarshal(text, t); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	path := filepath.Join(folder, "dev.yml")
+	if err := readYAML(path, &t.dev); err != nil {
+		return nil, fmt.Errorf("%w; it says how a function runs without a container", err)
+	}
+	if t.dev.Process != "" {
+		t.Process = t.dev.Process
 	}
 	if s.function.FProcess != "" {
 		t.Process = s.function.FProcess
 	}
-	if t.Dev.Build == "" || t.Process == "" {
-		return nil, fmt.Errorf("%s: does not say how to run without a container (dev.build and fprocess)", path)
+	if t.dev.Build == "" || t.Process == "" {
+		return nil, fmt.Errorf("%s: does not say how a function runs without a container (build, and fprocess here or in template.yml)", path)
 	}
 	return t, nil
+}
+
+func readYAML(path string, to any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := yaml.Unmarshal(text, to); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 // build makes a folder as faas-cli does, the template with the handler laid
@@ -144,7 +174,7 @@ func (s *stack) build(t *template, to string, run func(folder, command string) e
 	if err := copyTree(handler, filepath.Join(to, t.Handler), []string{"build", "template"}); err != nil {
 		return err
 	}
-	return run(to, t.Dev.Build)
+	return run(to, t.dev.Build)
 }
 
 // copyTree copies regular files. skip are names at the top that stay behind.
