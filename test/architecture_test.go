@@ -124,7 +124,7 @@ func TestAuthIsStandardLibraryOnly(t *testing.T) {
 // TestTopLevel keeps the top of the repository to what a newcomer has to know.
 func TestTopLevel(t *testing.T) {
 	want := []string{
-		"CHANGELOG.md", "Dockerfile", "LICENSE", "README.md", "function", "go.mod", "go.sum", "stack.yml", "template", "test", "watchdog",
+		"CHANGELOG.md", "Dockerfile", "LICENSE", "README.md", "function", "go.mod", "go.sum", "stack.yml", "store.json", "template", "test", "watchdog",
 	}
 	entries, err := filepath.Glob("../*")
 	if err != nil {

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Run when the image is built.
+set -euo pipefail
+
+got=$(printf hi | Http_X_Auth_Subject=me bash "$(dirname "$0")/handler.sh") # as the watchdog does
+want='Hello me, you sent 2 bytes.'
+if [ "$got" != "$want" ]; then
+  printf 'got %s, want %s\n' "$got" "$want" >&2
+  exit 1
+fi
