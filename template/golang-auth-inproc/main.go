@@ -23,7 +23,7 @@ func main() {
 		run = healthcheck
 	}
 	if err := run(watchdog.Environ(os.Environ())); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "handler:", err)
 		os.Exit(1)
 	}
 }
