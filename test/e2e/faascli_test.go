@@ -62,7 +62,7 @@ func TestFaasCLI(t *testing.T) {
 			}
 			// What the welcome message says to add, under the one function.
 			write(t, filepath.Join(folder, stack), strings.TrimRight(string(text), "\n")+"\n    secrets:\n      - api-key\n")
-			t.Cleanup(func() { p.remove(t, service) })
+			t.Cleanup(func() { remove(t, deployed(service)) })
 			faas(t, "", "up", "-f", stack)
 			faas(t, "", "ready", service)
 

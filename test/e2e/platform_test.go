@@ -247,20 +247,14 @@ type deployment struct {
 // deploy makes a function or updates it; it is removed with the test.
 func (p *platform) deploy(t *testing.T, d deployment) {
 	t.Helper()
+	t.Cleanup(func() { remove(t, deployed(d.Service)) })
 	status, answer := p.api(t, http.MethodPut, "/system/functions", d)
 	if status == http.StatusNotFound {
-		t.Cleanup(func() { p.remove(t, d.Service) })
 		status, answer = p.api(t, http.MethodPost, "/system/functions", d)
 	}
 	if status >= 300 {
 		t.Fatalf("deploy %s: %d %s", d.Service, status, answer)
 	}
-}
-
-// remove shows the log of a function that has failed, and removes it.
-func (p *platform) remove(t *testing.T, function string) {
-	t.Helper()
-	remove(t, deployed(function))
 }
 
 // deployed is the name that the provider gives a function's container.
