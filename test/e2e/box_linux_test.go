@@ -135,6 +135,9 @@ func startBox(ctx context.Context) (stop func(), err error) {
 			return nil, err
 		}
 	}
+	if err := temporary(filepath.Join(cache, "tmp")); err != nil {
+		return nil, err
+	}
 	log, err := os.Create(filepath.Join(cache, "dockerd.log"))
 	if err != nil {
 		return nil, err
@@ -160,6 +163,12 @@ func startBox(ctx context.Context) (stop func(), err error) {
 		<-ended
 		_ = lock.Close()
 	}, tidy(ctx)
+}
+
+// temporary makes a folder that of all temporary files, without those of a run
+// that was cut off.
+func temporary(folder string) error {
+	return errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o755), os.Setenv("TMPDIR", folder))
 }
 
 func answers(ctx context.Context, ended <-chan struct{}) error {

@@ -126,7 +126,10 @@ type container struct {
 		StartedAt string
 		Health    struct{ Status string }
 	}
-	Config          struct{ Env []string }
+	Config struct {
+		User string
+		Env  []string
+	}
 	NetworkSettings struct {
 		Networks map[string]struct{ IPAddress string }
 	}

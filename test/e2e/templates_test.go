@@ -151,6 +151,9 @@ func keys(t *testing.T, f *function) {
 		eventually(t, "a healthy container", func() bool { return inspect(t, name).State.Health.Status == "healthy" })
 	})
 	t.Run("secret", func(t *testing.T) { nowhere(t, f, name) })
+	if user, _, _ := strings.Cut(inspect(t, name).Config.User, ":"); user == "" || strings.Trim(user, "0123456789") != "" || strings.Trim(user, "0") == "" {
+		t.Errorf("its user is %q, want a number other than 0", user)
+	}
 }
 
 // rotation: a secret's update is in force within ten seconds, in the process
