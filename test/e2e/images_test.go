@@ -150,7 +150,8 @@ var recipes = map[string]recipe{
 ENV PATH=/go/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin GOPATH=/go GOTOOLCHAIN=local
 COPY watchdog /warm/watchdog
 COPY handler /warm/handler
-RUN cd /warm/watchdog && go mod download && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o /dev/null ./watchdog/cmd/auth-watchdog \
+RUN cd /warm/watchdog && go mod download && go vet ./watchdog \
+    && CGO_ENABLED=0 go build -trimpath -buildvcs=false -o /dev/null ./watchdog/cmd/auth-watchdog \
     && cd /warm/handler && go vet . && go test . && CGO_ENABLED=0 go build -trimpath -o /dev/null . && rm -rf /warm
 `,
 		fill:     fillGo,
