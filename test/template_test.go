@@ -207,6 +207,9 @@ func (x tmpl) testSources(t *testing.T) {
 }
 
 func (x tmpl) testStages(t *testing.T) {
+	if !strings.Contains(read(t, x.folder, ".dockerignore"), "\n**/.secrets\n") {
+		t.Error(".dockerignore does not leave out **/.secrets, which faas-cli copies with the handler")
+	}
 	if regexp.MustCompile(`(?mi)^#\s*(syntax|escape|check)\s*=`).MatchString(read(t, x.folder, "Dockerfile")) {
 		t.Error("its Dockerfile has a directive: some builders fetch an image for that")
 	}

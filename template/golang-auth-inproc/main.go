@@ -17,25 +17,35 @@ import (
 	"handler/function"
 )
 
+// Exit statuses, as those of auth-watchdog.
+const (
+	exitFailed        = 1
+	exitConfiguration = 2
+)
+
 func main() {
 	run := serve
 	if slices.Contains(os.Args[1:], "--run-healthcheck") {
 		run = healthcheck
 	}
-	if err := run(watchdog.Environ(os.Environ())); err != nil {
+	if status, err := run(watchdog.Environ(os.Environ())); err != nil {
 		fmt.Fprintln(os.Stderr, "handler:", err)
-		os.Exit(1)
+		os.Exit(status)
 	}
 }
 
-func serve(settings watchdog.Settings) error {
+func serve(settings watchdog.Settings) (status int, err error) {
+	w, err := watchdog.New(watchdog.Options{Settings: settings, Handler: http.HandlerFunc(function.Handle)})
+	if err != nil {
+		return exitConfiguration, err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return watchdog.Run(ctx, http.HandlerFunc(function.Handle), settings)
+	return exitFailed, w.Run(ctx)
 }
 
-func healthcheck(settings watchdog.Settings) error {
+func healthcheck(settings watchdog.Settings) (status int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	return watchdog.Healthcheck(ctx, settings)
+	return exitFailed, watchdog.Healthcheck(ctx, settings)
 }
