@@ -19,10 +19,11 @@ type execution struct {
 	context.Context // of the request
 	draining        context.Context
 
-	timer    *time.Timer // nil if there is no bound
-	isStream bool        // and no upgraded connection
+	isStream bool // and no upgraded connection
 
 	mu      sync.Mutex
+	bound   time.Time     // zero if there is none
+	timer   *time.Timer   // of bound; nil if nobody has asked
 	cause   error         // why it has ended; nil while it goes on
 	done    chan struct{} // nil before somebody has asked
 	after   []*func()     // to be called when it ends
@@ -48,6 +49,12 @@ func (e *execution) Done() <-chan struct{} {
 // Err implements [context.Context].
 func (e *execution) Err() error {
 	e.parentEnded()
+	e.mu.Lock()
+	late := e.timer == nil && !e.bound.IsZero() && !time.Now().Before(e.bound)
+	e.mu.Unlock()
+	if late {
+		e.expire()
+	}
 	switch cause := e.Cause(); {
 	case cause == nil:
 		return nil
@@ -96,10 +103,15 @@ func (e *execution) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// watch has the execution end with the request's context. e.mu is held.
+// watch has the execution end in time and with the request's context. e.mu is
+// held.
 func (e *execution) watch() {
-	if e.unwatch == nil && e.cause == nil {
-		e.unwatch = context.AfterFunc(e.Context, e.parentEnded)
+	if e.unwatch != nil || e.cause != nil {
+		return
+	}
+	e.unwatch = context.AfterFunc(e.Context, e.parentEnded)
+	if !e.bound.IsZero() {
+		e.timer = time.AfterFunc(time.Until(e.bound), e.expire)
 	}
 }
 
@@ -131,21 +143,29 @@ func (e *execution) end(cause error) {
 // Begins implements [observe.Stream].
 func (e *execution) Begins(upgraded bool) {
 	e.isStream = !upgraded
-	if upgraded && e.timer != nil {
-		e.timer.Stop()
+	if upgraded {
+		e.mu.Lock()
+		e.bound = time.Time{}
+		e.stopTimer()
+		e.mu.Unlock()
 	}
 	stop := context.AfterFunc(e.draining, func() { e.end(upstream.ErrDraining) })
 	e.AfterFunc(func() { stop() }) // or it would be kept until the process drains
 }
 
-// finish is deferred.
-func (e *execution) finish() {
-	p := recover()
+// stopTimer is called with e.mu held.
+func (e *execution) stopTimer() {
 	if e.timer != nil {
 		e.timer.Stop()
 	}
+}
+
+// finish is deferred.
+func (e *execution) finish() {
+	p := recover()
 	e.end(errFinished)
 	e.mu.Lock()
+	e.stopTimer()
 	if e.unwatch != nil {
 		e.unwatch()
 	}

@@ -96,8 +96,7 @@ func TestExecutionLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, leave := context.WithCancel(t.Context())
 		defer leave()
-		e := &execution{Context: parent, draining: t.Context()}
-		e.timer = time.AfterFunc(time.Minute, e.expire)
+		e := &execution{Context: parent, draining: t.Context(), bound: time.Now().Add(time.Minute)}
 		context.AfterFunc(e, func() {})
 		e.Begins(false)
 		e.finish()

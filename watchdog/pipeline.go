@@ -116,7 +116,7 @@ func (w *Watchdog) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		e := &execution{Context: r.Context(), draining: w.draining}
 		if timeout := w.timeoutOf(r); timeout > 0 {
-			e.timer = time.AfterFunc(timeout, e.expire)
+			e.bound = time.Now().Add(timeout)
 		}
 		if r.ContentLength != 0 {
 			// Whoever waits for the caller's body does not see that e has ended.

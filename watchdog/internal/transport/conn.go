@@ -2,9 +2,11 @@ package transport
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"math"
 	"net"
+	"os"
 	"syscall"
 	"time"
 )
@@ -22,6 +24,11 @@ type conn struct {
 	since  time.Time // when it was last used
 
 	abort func() // closes the connection; made once for all exchanges
+
+	// While nobody watches whether the exchange is still wanted, a read ends at
+	// alarm at the latest, and has somebody watch.
+	unwatched *exchange
+	alarm     time.Time // of the connection's read deadline; zero if there is none
 
 	// For isQuiet.
 	raw   syscall.RawConn
@@ -47,6 +54,26 @@ func newConn(nc net.Conn) *conn {
 
 func (c *conn) close() { _ = c.Close() }
 
+// alarmAfter is how long an answer takes before its request's context is watched;
+// half of it at least. Most have come by then.
+const alarmAfter = 20 * time.Millisecond
+
+// setAlarm makes the alarm one that will not pass soon. It is false if the
+// connection can have none.
+func (c *conn) setAlarm(now time.Time) bool {
+	if c.alarm.Sub(now) > alarmAfter/2 {
+		return true
+	}
+	c.alarm = now.Add(alarmAfter)
+	return c.SetReadDeadline(c.alarm) == nil
+}
+
+// clearAlarm ends it.
+func (c *conn) clearAlarm() {
+	c.alarm = time.Time{}
+	_ = c.SetReadDeadline(c.alarm)
+}
+
 // isQuiet reports whether an idle connection is open and nothing has come on
 // it.
 func (c *conn) isQuiet() bool {
@@ -68,6 +95,10 @@ func (c *limitedConn) Read(p []byte) (int, error) {
 		p = p[:c.room]
 	}
 	n, err := c.Conn.Read(p)
+	if n == 0 && c.unwatched != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		c.unwatched.watch()
+		n, err = c.Conn.Read(p)
+	}
 	c.room -= int64(n)
 	return n, err
 }

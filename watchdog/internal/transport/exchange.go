@@ -19,7 +19,7 @@ type exchange struct {
 	request   *http.Request
 	informed  Informed
 
-	stop     func() bool   // ends the watch over the request's context
+	stop     func() bool   // ends the watch over the request's context; nil if there is none yet
 	uploaded chan struct{} // closed once the body has been sent or given up; nil if nobody sends it in the background
 	failure  error         // of sending, once uploaded is closed
 	sent     bool          // something of the request may have reached the server
@@ -39,7 +39,10 @@ const lateUpload = 50 * time.Millisecond
 // do sends the request and reads the answer up to its body.
 func (x *exchange) do(out outgoing) (*http.Response, error) {
 	c, r := x.conn, x.request
-	x.stop = afterFunc(r.Context(), c.abort)
+	c.unwatched = x
+	if out.rest != 0 || len(out.text) > largestText || !c.setAlarm(time.Now()) {
+		x.watch() // to write may take long
+	}
 	n, err := c.Write(out.text)
 	x.sent = n > 0
 	switch {
@@ -55,6 +58,26 @@ func (x *exchange) do(out outgoing) (*http.Response, error) {
 		x.upload(out.rest)
 	}
 	return x.answer(out.waits, out.rest)
+}
+
+// watch has the connection close when the request's context ends. Until then,
+// for as long as most requests take, nobody does: it is dear.
+func (x *exchange) watch() {
+	if x.stop != nil {
+		return
+	}
+	x.conn.unwatched = nil
+	x.conn.clearAlarm()
+	x.stop = afterFunc(x.request.Context(), x.conn.abort)
+}
+
+// unwatch ends that. It is false if the connection is being closed.
+func (x *exchange) unwatch() bool {
+	if x.stop == nil {
+		x.conn.unwatched = nil
+		return true
+	}
+	return x.stop()
 }
 
 // afterFunc is [context.AfterFunc], at less cost where the context has its own.
@@ -188,6 +211,7 @@ func (x *exchange) other(res *http.Response, unsent bool) *http.Response {
 	}
 	switch {
 	case res.StatusCode == http.StatusSwitchingProtocols:
+		x.watch()
 		res.Body = upgraded{x}
 	case res.Body == http.NoBody:
 		_ = x.finish(!res.Close)
@@ -210,8 +234,8 @@ func (x *exchange) leaveBody() {
 func (x *exchange) finish(reusable bool) error {
 	x.ended, x.err = true, io.EOF
 	c := x.conn
-	stopped := x.stop()
-	if reusable && stopped && c.in.Buffered() == 0 && !x.request.Close && x.wasUploaded() {
+	wanted := x.unwatch()
+	if reusable && wanted && c.in.Buffered() == 0 && !x.request.Close && x.wasUploaded() {
 		x.transport.keep(c)
 	} else {
 		c.close()
@@ -252,7 +276,7 @@ func (x *exchange) abandon() {
 	if x.err == nil {
 		x.err = http.ErrBodyReadAfterClose
 	}
-	x.stop()
+	x.unwatch()
 	x.conn.close()
 }
 

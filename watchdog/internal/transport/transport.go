@@ -126,10 +126,11 @@ func closeBody(r *http.Request) {
 
 // connection returns one that nobody uses, or a new one.
 func (t *Transport) connection(ctx context.Context) (*conn, error) {
+	now := time.Now()
 	for c := t.take(); c != nil; c = t.take() {
 		// A server may have closed it; and what it has said without being asked
 		// must not become somebody's answer.
-		if time.Since(c.since) < t.IdleTimeout && c.isQuiet() {
+		if now.Sub(c.since) < t.IdleTimeout && c.setAlarm(now) && c.isQuiet() {
 			c.reused = true
 			return c, nil
 		}
