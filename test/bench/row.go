@@ -51,6 +51,7 @@ var (
 	overPort    = settings{"mode": "http", "upstream_url": portURL, "fprocess": onPort}
 	streaming   = settings{"mode": "streaming", "fprocess": onInput}
 	serializing = settings{"mode": "serializing", "fprocess": onInput}
+	inProcess   = settings{"mode": "inproc", "GOGC": "400"} // as in the template
 	files       = settings{"mode": "static", "static_path": filesAt}
 )
 
@@ -67,10 +68,10 @@ func rows(prefork int) []row {
 		{ours, "streaming", "bearer", streaming},
 		{ours, "serializing", "none", serializing},
 		{ours, "serializing", "bearer", serializing},
-		{inproc, "inproc", "none", settings{"mode": "inproc"}},
-		{inproc, "inproc", "bearer", settings{"mode": "inproc"}},
-		{inproc, "inproc", "basic", settings{"mode": "inproc"}},
-		{inproc, "inproc", "hmac", settings{"mode": "inproc"}},
+		{inproc, "inproc", "none", inProcess},
+		{inproc, "inproc", "bearer", inProcess},
+		{inproc, "inproc", "basic", inProcess},
+		{inproc, "inproc", "hmac", inProcess},
 		{ours, "static", "none", files},
 		{ours, "static", "bearer", files},
 		bareRow,
@@ -116,7 +117,7 @@ func comparisons(prefork int) []comparison {
 		{ours: bearer, theirs: row{ofPeer, "http", "none", overPort}},
 		{ours: bearer, theirs: row{ofPeer, "http", "none", overPort}, connections: 64},
 		{ours: bearer, theirs: row{webProxy, "http", "bearer", nil}},
-		{ours: row{inproc, "inproc", "bearer", settings{"mode": "inproc"}}, theirs: bareRow},
+		{ours: row{inproc, "inproc", "bearer", inProcess}, theirs: bareRow},
 		{ours: row{ours, "streaming", "bearer", streaming}, theirs: row{classic, "fork", "none", streaming}},
 		{ours: row{ours, "serializing", "bearer", serializing}, theirs: row{classic, "fork", "none", streaming}},
 	}
