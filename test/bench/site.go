@@ -37,7 +37,7 @@ func newSite(ctx context.Context, folder string, peers map[string]string) (*site
 		s.handler:          "auth-watchdog/test/bench/handler",
 	} {
 		build := exec.CommandContext(ctx, "go", "build", "-tags", "nethttpomithttp2", "-trimpath", "-ldflags", "-s -w", "-o", path, source) //nolint:gosec // sources of ours
-		build.Env = append(build.Environ(), "CGO_ENABLED=0") // as the image is built
+		build.Env = append(build.Environ(), "CGO_ENABLED=0")                                                                                // as the image is built
 		if out, err := build.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%s: %w\n%s", build, err, out)
 		}
