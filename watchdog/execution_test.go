@@ -3,6 +3,12 @@ package watchdog
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,4 +111,40 @@ func TestExecutionLeavesNothing(t *testing.T) {
 			t.Error("it is still watching")
 		}
 	})
+}
+
+// TestConnectionOutlastsBodies: what ends a read of a caller's body when its
+// time is over must not end the connection of one that was in time.
+func TestConnectionOutlastsBodies(t *testing.T) {
+	w, _ := serving(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(rw, r.Body)
+	}), withKey(t, Settings{}))
+	var connections atomic.Int32
+	s := httptest.NewUnstartedServer(w.handler)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	for range 500 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", strings.TrimPrefix(withKeyHeader, "Authorization: "))
+		res, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if string(body) != "body" || err != nil {
+			t.Fatalf("got %q and %v, want %q", body, err, "body")
+		}
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("got %d connections, want one for all", n)
+	}
 }

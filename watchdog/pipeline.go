@@ -118,13 +118,14 @@ func (w *Watchdog) deadline(next http.Handler) http.Handler {
 		if timeout := w.timeoutOf(r); timeout > 0 {
 			e.bound = time.Now().Add(timeout)
 		}
+		observe.FromContext(e).Stream = e
+		defer e.finish()
 		if r.ContentLength != 0 {
 			// Whoever waits for the caller's body does not see that e has ended.
 			control := http.NewResponseController(rw)
-			defer e.AfterFunc(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })()
+			stop := e.AfterFunc(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+			defer stop() // before it finishes, or the connection would end with it
 		}
-		observe.FromContext(e).Stream = e
-		defer e.finish()
 		next.ServeHTTP(rw, r.WithContext(e))
 	})
 }
