@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"time"
 
 	"auth-watchdog/watchdog"
 )
@@ -193,6 +194,8 @@ func (p *program) usage(c command, fs *flag.FlagSet) {
 	}
 }
 
+const tuneAfter = 50 * time.Millisecond
+
 // serve is what the program does in a container.
 func (p *program) serve() error {
 	signals := make(chan os.Signal, 2)
@@ -204,7 +207,8 @@ func (p *program) serve() error {
 	if err != nil {
 		return usageError{err}
 	}
-	w.Tune(p.environ)
+	// Later, as it stops all that runs for a moment, and the first callers wait.
+	time.AfterFunc(tuneAfter, func() { w.Tune(p.environ) })
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 	go func() {
