@@ -723,6 +723,60 @@ func TestOtherProtocol(t *testing.T) {
 	}
 }
 
+// TestOtherProtocolAmidBody: nor is the rest of a body sent that such a function
+// does not read.
+func TestOtherProtocolAmidBody(t *testing.T) {
+	path := socket(t)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+			}
+		}
+	}()
+	s := run(t, NewHTTP(to(path)), as)
+	const most = 8 << 20 // more than there is room for on the way
+	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	go func() {
+		_, _ = fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: %d\r\n\r\n%s", most, make([]byte, most))
+	}()
+	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusBadGateway {
+		t.Errorf("got %v and %v, want 502", res, err)
+	}
+}
+
+// TestFunctionEndsAmidBody: a function that has gone is not the fault of a
+// caller who had not sent the body yet.
+func TestFunctionEndsAmidBody(t *testing.T) {
+	path := socket(t)
+	canned(t, path, "")
+	a := ask(t, run(t, NewHTTP(to(path)), as), "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 10\r\n\r\n")
+	ours(t, a, http.StatusBadGateway)
+}
+
+// TestUpgradeWithBody: both would be read from the same connection.
+func TestUpgradeWithBody(t *testing.T) {
+	s, got := heard(t, to(socket(t)))
+	a := ask(t, s, "POST / HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nhello")
+	if r := <-got; a.status != http.StatusOK || r.Header["Upgrade"] != nil || r.Header["Connection"] != nil {
+		t.Errorf("got %d, and the function %v, want 200 and no upgrade", a.status, r.Header)
+	}
+}
+
 // TestBodyFailsAmidTheAnswer: an error that wraps io.EOF is not the end of the
 // answer.
 func TestBodyFailsAmidTheAnswer(t *testing.T) {

@@ -130,10 +130,6 @@ func (f *forwarding) outgoing() *http.Request {
 	if trailers {
 		h["Te"] = []string{"trailers"}
 	}
-	if upgrade != "" {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
-	}
-
 	switch _, inMemory := in.Body.(interface{ Len() int }); {
 	case in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0:
 		out.Body = nil
@@ -142,6 +138,11 @@ func (f *forwarding) outgoing() *http.Request {
 	default:
 		f.body = newCallersBody(in)
 		out.Body = f.body
+	}
+	// With a body still on its way, two would read the caller's connection once
+	// it is another protocol's. RFC 9110 §7.8 lets an upgrade be ignored.
+	if upgrade != "" && out.Body == nil {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
 	}
 	return out
 }
@@ -262,9 +263,11 @@ func (f *forwarding) copy(body io.Reader) error {
 
 // failed answers a request that has got no answer from the function.
 func (f *forwarding) failed(err error) {
-	f.body.end(f.control) // our server reads what is left before it answers
 	w, r := f.writer, f.request
-	cause := causeOf(r.Context())
+	// Both before the body is given up, by which it breaks and the caller is
+	// taken to have left.
+	cause, broken := causeOf(r.Context()), f.body != nil && f.body.broken.Load()
+	f.body.end(f.control) // our server reads what is left before it answers
 	switch {
 	case errors.Is(cause, ErrTimeout):
 		f.Report.tell(r, "exec_timeout")
@@ -281,7 +284,7 @@ func (f *forwarding) failed(err error) {
 		// The caller has left, or the credential has expired: there is nobody
 		// to answer.
 		panic(http.ErrAbortHandler)
-	case f.body != nil && f.body.broken.Load():
+	case broken:
 		f.Report.refuse(w, r, auth.BadBody)
 	default:
 		f.Report.tell(r, "unreachable")
@@ -295,6 +298,7 @@ func (f *forwarding) failed(err error) {
 func (f *forwarding) upgrade(out *http.Request, res *http.Response) {
 	function, ok := res.Body.(io.ReadWriter)
 	if asked := upgradeOf(out.Header); !ok || asked == "" || !strings.EqualFold(asked, upgradeOf(res.Header)) {
+		_ = res.Body.Close() // or a body would be sent for as long as nobody reads it
 		f.failed(errors.New("the function has switched to another protocol than it was asked to"))
 		return
 	}
