@@ -762,10 +762,14 @@ func TestOtherProtocolAmidBody(t *testing.T) {
 // TestFunctionEndsAmidBody: a function that has gone is not the fault of a
 // caller who had not sent the body yet.
 func TestFunctionEndsAmidBody(t *testing.T) {
-	path := socket(t)
-	canned(t, path, "")
-	a := ask(t, run(t, NewHTTP(to(path)), as), "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 10\r\n\r\n")
-	ours(t, a, http.StatusBadGateway)
+	for _, sent := range []string{"", "hello"} {
+		t.Run(sent, func(t *testing.T) {
+			path := socket(t)
+			canned(t, path, "")
+			a := ask(t, run(t, NewHTTP(to(path)), as), "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100000\r\n\r\n"+sent)
+			ours(t, a, http.StatusBadGateway)
+		})
+	}
 }
 
 // TestUpgradeWithBody: both would be read from the same connection.

@@ -267,7 +267,8 @@ func (f *forwarding) failed(err error) {
 	// Both before the body is given up, by which it breaks and the caller is
 	// taken to have left.
 	cause, broken := causeOf(r.Context()), f.body != nil && f.body.broken.Load()
-	f.body.end(f.control) // our server reads what is left before it answers
+	f.body.end(f.control)
+	f.body.overtaken(w) // or our server would read what is left before it answers
 	switch {
 	case errors.Is(cause, ErrTimeout):
 		f.Report.tell(r, "exec_timeout")
