@@ -187,7 +187,7 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 		}
 	})()
 
-	fed := f.feed(t, stdin, body)
+	f.feed(t, stdin, body)
 	buf := f.program.buffers.Get().(*[]byte)
 	defer f.program.buffers.Put(buf)
 	t.lines.change(f.Lines(r, "stderr"))
@@ -223,7 +223,7 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 	t.lines.change(nil)
 
 	// What follows ends the context, so the judgement comes first.
-	defer awaitBody(fed, a)
+	defer body.end(a.control)
 	switch cause := causeOf(r.Context()); {
 	case cause != nil:
 		return cause
@@ -240,16 +240,16 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 const quick = 10 * time.Millisecond
 
 // feed writes the request to the process while its output is read: whichever
-// side stops first, neither waits for the other. The channel is closed when
-// nothing more is written; it is nil if nothing was to be.
-func (f *fork) feed(t *task, stdin io.Reader, body *callersBody) <-chan struct{} {
+// side stops first, neither waits for the other. The body is closed when nothing
+// more is written.
+func (f *fork) feed(t *task, stdin io.Reader, body *callersBody) {
 	if stdin == nil {
 		_ = t.stdin.Close()
-		return nil
+		_ = body.Close()
+		return
 	}
-	fed := make(chan struct{})
 	go func() {
-		defer close(fed)
+		defer body.Close()
 		buf := f.program.buffers.Get().(*[]byte)
 		defer f.program.buffers.Put(buf)
 		_, _ = io.CopyBuffer(&t.stdin, stdin, *buf) // a process need not read it
@@ -258,28 +258,6 @@ func (f *fork) feed(t *task, stdin io.Reader, body *callersBody) <-chan struct{}
 		}
 		_ = t.stdin.Close()
 	}()
-	return fed
-}
-
-// awaitBody waits until nobody reads the caller's body any more. When the
-// process has answered without the rest of it, nobody waits for that to come.
-func awaitBody(fed <-chan struct{}, a *forkAnswer) {
-	if fed == nil {
-		return
-	}
-	select {
-	case <-fed:
-		return
-	default:
-	}
-	late := time.NewTimer(lateBody)
-	defer late.Stop()
-	select {
-	case <-fed:
-	case <-late.C:
-		_ = a.control.SetReadDeadline(time.Unix(1, 0))
-		<-fed
-	}
 }
 
 // start returns a process for a request, which waits for none to be started
