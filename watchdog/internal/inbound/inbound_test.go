@@ -136,9 +136,9 @@ func TestReadDeadline(t *testing.T) {
 		})
 		t.Run(name+"/extended while it waits", func(t *testing.T) {
 			c, caller := pair(t)
-			c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+			c.SetReadDeadline(time.Now().Add(time.Second))
 			got := begin(c)
-			at := time.Now().Add(400 * time.Millisecond)
+			at := time.Now().Add(1100 * time.Millisecond)
 			c.SetReadDeadline(at)
 			timedOut(t, <-got, 0)
 			if now := time.Now(); now.Before(at) {
@@ -152,7 +152,7 @@ func TestReadDeadline(t *testing.T) {
 		})
 		t.Run(name+"/cleared while it waits", func(t *testing.T) {
 			c, caller := pair(t)
-			at := time.Now().Add(300 * time.Millisecond)
+			at := time.Now().Add(time.Second)
 			c.SetReadDeadline(at)
 			got := begin(c)
 			c.SetReadDeadline(time.Time{})
@@ -377,7 +377,7 @@ func TestWriteDeadline(t *testing.T) {
 	})
 	t.Run("begins again", func(t *testing.T) {
 		c, caller := pair(t)
-		at := time.Now().Add(300 * time.Millisecond)
+		at := time.Now().Add(time.Second)
 		c.SetWriteDeadline(at)
 		got := begin(c)
 		c.SetWriteDeadline(time.Now().Add(time.Hour))

@@ -152,7 +152,7 @@ func TestHijack(t *testing.T) {
 
 // TestTimeouts has callers that stay silent, of whom the server takes leave.
 func TestTimeouts(t *testing.T) {
-	const patience = 30 * time.Millisecond
+	const patience = 500 * time.Millisecond
 	for name, tt := range map[string]struct {
 		server     *http.Server
 		says, want string
@@ -164,7 +164,7 @@ func TestTimeouts(t *testing.T) {
 			&http.Server{ReadHeaderTimeout: time.Hour, IdleTimeout: patience}, request("/", "a"), "/ a <nil>",
 		},
 		"between, and the head had less": {
-			&http.Server{ReadHeaderTimeout: time.Millisecond * 20, IdleTimeout: 2 * patience}, request("/", "a"), "/ a <nil>",
+			&http.Server{ReadHeaderTimeout: patience, IdleTimeout: 2 * patience}, request("/", "a"), "/ a <nil>",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestTimeouts(t *testing.T) {
 // TestSlowBody has a body that takes longer than the head may, and one whose
 // handler has set a time for it.
 func TestSlowBody(t *testing.T) {
-	const patience = 40 * time.Millisecond
+	const patience = 500 * time.Millisecond
 	t.Run("taken", func(t *testing.T) {
 		c, in := serve(t, &http.Server{ReadHeaderTimeout: patience}, echo)()
 		io.WriteString(c, "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\n\r\n")
