@@ -188,8 +188,8 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 	})()
 
 	f.feed(t, stdin, body)
-	buf := f.program.buffers.Get().(*[]byte)
-	defer f.program.buffers.Put(buf)
+	buf := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(buf)
 	t.lines.change(f.Lines(r, "stderr"))
 	watch := time.AfterFunc(quick, func() {
 		go t.wait()
@@ -209,7 +209,7 @@ func (f *fork) answer(r *http.Request, a *forkAnswer) error {
 			return err
 		}
 	}
-	t.read(*buf, take, a.flush) // until it closes its output
+	t.read(buf[:], take, a.flush) // until it closes its output
 	if a.err == nil && !t.look() {
 		_ = a.flush() // it goes on without output
 	}
@@ -250,9 +250,9 @@ func (f *fork) feed(t *task, stdin io.Reader, body *callersBody) {
 	}
 	go func() {
 		defer body.Close()
-		buf := f.program.buffers.Get().(*[]byte)
-		defer f.program.buffers.Put(buf)
-		_, _ = io.CopyBuffer(&t.stdin, stdin, *buf) // a process need not read it
+		buf := buffers.Get().(*[bufferSize]byte)
+		defer buffers.Put(buf)
+		_, _ = io.CopyBuffer(&t.stdin, stdin, buf[:]) // a process need not read it
 		if body.broken.Load() {
 			t.kill() // or it would take for whole what is not
 		}

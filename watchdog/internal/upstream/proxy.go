@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
@@ -228,15 +227,12 @@ func (f *forwarding) answer(res *http.Response) {
 	}
 }
 
-// buffers are those through which answers are copied.
-var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
 // copy passes the body of an answer on as it comes.
 func (f *forwarding) copy(body io.Reader) error {
 	if body == http.NoBody {
 		return nil
 	}
-	buf := buffers.Get().(*[32 << 10]byte) //nolint:errcheck,forcetypeassert // there is nothing else in it
+	buf := buffers.Get().(*[bufferSize]byte) //nolint:errcheck,forcetypeassert // there is nothing else in it
 	defer buffers.Put(buf)
 	for {
 		// What there is goes out before more is waited for.

@@ -22,7 +22,6 @@ type program struct {
 	env     []string               // each variable once
 	clashes bool                   // env has variables that may be those of a request
 	path    atomic.Pointer[string] // where it was last; nil to look for it
-	buffers sync.Pool              // of *[]byte, to read output with
 }
 
 func newProgram(p Process, combine bool) *program {
@@ -31,10 +30,7 @@ func newProgram(p Process, combine bool) *program {
 	for _, v := range env {
 		clashes = clashes || strings.HasPrefix(v, cgiPrefix)
 	}
-	return &program{Process: p, combine: combine, env: env, clashes: clashes, buffers: sync.Pool{New: func() any {
-		b := make([]byte, 32<<10)
-		return &b
-	}}}
+	return &program{Process: p, combine: combine, env: env, clashes: clashes}
 }
 
 // environ is the environment with the variables of a request, which win.
@@ -100,9 +96,9 @@ func (p *program) start(vars []string) (t *task, err error) {
 	t.pid, err = p.exec(&syscall.ProcAttr{Dir: p.Folder, Env: p.environ(vars), Files: files, Sys: ownGroup})
 	t.wait = sync.OnceFunc(t.await)
 	t.logErrors = sync.OnceFunc(func() {
-		buf := p.buffers.Get().(*[]byte)
-		defer p.buffers.Put(buf)
-		t.stderr.copyTo(&t.lines, *buf)
+		buf := buffers.Get().(*[bufferSize]byte)
+		defer buffers.Put(buf)
+		t.stderr.copyTo(&t.lines, buf[:])
 	})
 	return t, err
 }

@@ -43,6 +43,11 @@ var (
 	ErrDraining = errors.New("the process is shutting down")
 )
 
+// buffers are those through which bodies pass.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+const bufferSize = 32 << 10
+
 // A Causer is a context that knows why it has ended. It is the value of CauseKey
 // of a request's context, if there is one: package context does not ask contexts
 // that are not its own.
