@@ -110,5 +110,11 @@ func require(q auth.Requirement) string {
 	if len(q.Scopes) > 0 {
 		parts = append(parts, "requires scopes "+strings.Join(q.Scopes, " and "))
 	}
+	if q.SecondFactor {
+		parts = append(parts, "requires a second factor")
+	}
+	if q.MaxAge > 0 {
+		parts = append(parts, "requires a sign-in within "+q.MaxAge.String())
+	}
 	return strings.Join(parts, ", ")
 }

@@ -81,7 +81,7 @@ func Explain(o Options, raw []byte, at time.Time) (*Explanation, error) {
 	var decision auth.Decision
 	buffers := auth.NewBuffers(cfg.MaxBody, cfg.MaxBuffered)
 	gate := auth.NewGate(policy.Policy, auth.Options{
-		Realm: cfg.FunctionName, Buffers: buffers, Report: func(_ *http.Request, d auth.Decision) { decision = d },
+		Realm: cfg.FunctionName, Buffers: buffers, At: at, Report: func(_ *http.Request, d auth.Decision) { decision = d },
 	})
 	gate.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(discard{}, r)
 

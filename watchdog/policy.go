@@ -58,7 +58,7 @@ func buildPolicy(p config.Policy, secrets source, d *deps) (*builtPolicy, settin
 	for i, r := range p.Rules {
 		rules[i] = auth.Rule{
 			Match: r.Match, Public: r.Public, Accept: pick(byName, r.Accept), All: pick(byName, r.All),
-			Require: auth.Requirement{Subjects: r.Subjects, Scopes: r.Scopes},
+			Require: auth.Requirement{Subjects: r.Subjects, Scopes: r.Scopes, SecondFactor: r.SecondFactor, MaxAge: r.MaxAge},
 		}
 		complete = complete && len(rules[i].Accept) == len(r.Accept) && len(rules[i].All) == len(r.All)
 	}

@@ -55,6 +55,25 @@ type Stripper interface {
 	Strip(r *http.Request)
 }
 
+// An Ambient is a Method whose credential browsers send by themselves, whoever
+// made them send the request. It is asked last, of requests that bring nothing
+// else, and its credential is taken off every request, public ones too.
+type Ambient interface {
+	Stripper
+
+	// Ambient does nothing: it tells these methods from others.
+	Ambient()
+}
+
+// An Inviter is a Method to which people present themselves on a page of its
+// own.
+type Inviter interface {
+	// Invite returns where a browser that opens a page goes instead of being
+	// answered 401, why being what the caller is refused for. It is empty if r
+	// is not such a request.
+	Invite(r *http.Request, why Reason) (location string)
+}
+
 // A Keeper is a Method that holds credentials of its own, which can be listed
 // before any request comes, in the order of the secret's lines.
 type Keeper interface{ Credentials() []Credential }
@@ -110,10 +129,17 @@ const (
 	Stale        Reason = "stale"
 	Replayed     Reason = "replayed"
 
+	SessionUnreadable Reason = "session_unreadable"
+	SessionExpired    Reason = "session_expired"
+	SessionRevoked    Reason = "session_revoked"
+	StepUp            Reason = "step_up"
+
 	NoRule       Reason = "no_rule"
 	Forbidden    Reason = "forbidden"
 	BadHandshake Reason = "bad_handshake"
 	UnknownTopic Reason = "unknown_topic"
+	CrossOrigin  Reason = "cross_origin"
+	Asynchronous Reason = "asynchronous"
 
 	TwoReadings    Reason = "two_readings"
 	TwoCredentials Reason = "two_credentials"
@@ -145,9 +171,15 @@ var reasons = []struct {
 	{BadSignature, http.StatusUnauthorized, "no key of the secret makes this signature over this request"},
 	{Stale, http.StatusUnauthorized, "signed too long ago, or in the future: see the clocks"},
 	{Replayed, http.StatusUnauthorized, "this very request was served before, or is being served"},
+	{SessionUnreadable, http.StatusUnauthorized, "a session's cookie that no key in force opens: forged, of another function, or sealed with a key that is gone"},
+	{SessionExpired, http.StatusUnauthorized, "the session was idle for too long, or has reached its end"},
+	{SessionRevoked, http.StatusUnauthorized, "signed out, or the user was removed, disabled or changed, or all sessions were ended"},
+	{StepUp, http.StatusUnauthorized, "`require` wants a later sign-in, or one with a second factor"},
 	{NoRule, http.StatusForbidden, "the policy has no rule for such requests"},
 	{Forbidden, http.StatusForbidden, "the caller is known and `require` does not let it"},
 	{BadHandshake, http.StatusForbidden, "a handshake with the wrong `verify_token`, or from an origin that is not in `origins`"},
+	{CrossOrigin, http.StatusForbidden, "a browser sent the session along with a request that another site made"},
+	{Asynchronous, http.StatusForbidden, "a session on a call that is queued, and would be kept with it"},
 	{UnknownTopic, http.StatusNotFound, "a handshake for a topic that is not in `topics`"},
 	{TwoReadings, http.StatusBadRequest, "two parsers can read the path, or the query, differently"},
 	{TwoCredentials, http.StatusBadRequest, "a header came twice, or a credential in two places"},
@@ -209,5 +241,11 @@ func (r Reason) final() bool {
 
 // wrong reports whether a credential was presented that is not good.
 func (r Reason) wrong() bool {
-	return r.Status() == http.StatusUnauthorized && r != NoCredential || r == BadHandshake
+	switch r {
+	case NoCredential, SessionExpired, SessionRevoked, StepUp: // nobody guesses here
+		return false
+	case BadHandshake:
+		return true
+	}
+	return r.Status() == http.StatusUnauthorized
 }

@@ -21,6 +21,7 @@ type Decision struct {
 	Took       time.Duration // what it took a Gate to decide, reading the body included
 	Handshake  *Handshake    // how it is answered, of a request that is not for the function
 	Objections []Objection   // what each method said that did not admit
+	Invitation string        // of a refusal by a Gate: where the browser goes to sign in
 }
 
 // An Objection is what a method said of a request that it did not admit.
@@ -92,14 +93,12 @@ func (p *Policy) Decide(r *Request) Decision {
 	}
 	d := rule.authenticate(r)
 	d.Rule = rule
-	if d.Handshake != nil && !rule.Require.allows(Identity{Subject: d.Method}) {
+	if d.Handshake != nil && rule.Require.judge(Identity{Subject: d.Method}, r.Now()) != Admitted {
 		d.Reason, d.Handshake = Forbidden, nil
 	}
 	if d.Reason == Admitted {
 		d.Subject = d.Identity.Subject
-		if !rule.Require.allows(d.Identity) {
-			d.Reason = Forbidden
-		}
+		d.Reason = rule.Require.judge(d.Identity, r.Now())
 	}
 	return d
 }
@@ -112,7 +111,10 @@ func (r *Rule) authenticate(req *Request) Decision {
 	}
 	var objections []Objection
 	var asked *Decision // of a handshake that anybody could have sent
-	for _, m := range r.Accept {
+	for i, m := range r.asked {
+		if i == len(r.asked)-r.ambient && (asked != nil || presents(req, objections)) {
+			break
+		}
 		id, err := m.Authenticate(req)
 		if err == nil {
 			return Decision{Reason: Admitted, Identity: id, Method: id.Method, Objections: objections}
@@ -138,6 +140,14 @@ func (r *Rule) authenticate(req *Request) Decision {
 		return d
 	}
 	return *asked
+}
+
+// presents reports whether a request brings something else than what browsers
+// send by themselves, which then counts alone: in a browser, only the page that
+// made the request can have added it.
+func presents(req *Request, objections []Objection) bool {
+	return req.Header["Authorization"] != nil ||
+		slices.ContainsFunc(objections, func(o Objection) bool { return o.reason() != NoCredential })
 }
 
 // handshake is the decision on a request that a method says is one, or nil.

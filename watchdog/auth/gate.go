@@ -34,6 +34,9 @@ type Options struct {
 	// Throttle, if set, counts wrong credentials.
 	Throttle Throttle
 
+	// At is as of when requests are judged; when they come if zero.
+	At time.Time
+
 	// Report, if set, is told of every decision before it is carried out.
 	Report func(*http.Request, Decision)
 }
@@ -107,6 +110,9 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 				d.Reason, d.RetryAfter = Throttled, wait
 			}
 		}
+		if d.Reason.Status() == http.StatusUnauthorized {
+			d.Invitation = invitation(r, d)
+		}
 		d.Took = time.Since(begun)
 		if g.options.Report != nil {
 			g.options.Report(r, d)
@@ -119,11 +125,11 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 			refuse(w, g.options.Realm, d)
 			return
 		}
-		g.pass(w, req, d, next)
+		g.pass(w, req, policy, d, next)
 	})
 }
 
-func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.Handler) {
+func (g *Gate) pass(w http.ResponseWriter, req *Request, policy *Policy, d Decision, next http.Handler) {
 	ctx := req.Context()
 	if !d.Rule.Public {
 		ctx = NewContext(ctx, d.Identity)
@@ -131,6 +137,11 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.H
 		// another.
 		if d.Rule.vary != nil {
 			w.Header()["Vary"] = d.Rule.vary
+		}
+		if !d.Identity.SignedIn.IsZero() {
+			// A browser must not show a page again after its reader has signed out.
+			// What the handler says of caching takes the place of this.
+			w.Header()["Cache-Control"] = noStore
 		}
 	}
 	if !d.Identity.Expires.IsZero() {
@@ -148,6 +159,9 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.H
 		out.Header.Del("Http2-Settings")
 	}
 	req.handOn(out)
+	for _, s := range policy.ambient {
+		s.Strip(out)
+	}
 	if !g.options.ForwardCredentials {
 		for _, m := range d.Rule.Methods() { // a public rule keeps what it got
 			if s, ok := m.(Stripper); ok {
@@ -161,6 +175,8 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, d Decision, next http.H
 	}
 	next.ServeHTTP(w, out)
 }
+
+var noStore = []string{"no-store"}
 
 func isWebSocket(upgrade []string) bool {
 	return len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
@@ -176,7 +192,7 @@ func (g *Gate) request(w http.ResponseWriter, r *http.Request) *Request {
 	if req == nil {
 		req = new(Request)
 	}
-	req.Request, req.writer = r, w
+	req.Request, req.writer, req.At = r, w, g.options.At
 	req.buffers, req.timeout, req.throttle = g.options.Buffers, g.options.BodyTimeout, g.options.Throttle
 	return req
 }
@@ -189,10 +205,29 @@ func (g *Gate) done(req *Request) {
 
 // refuse answers a request that may not pass.
 func refuse(w http.ResponseWriter, realm string, d Decision) {
+	if d.Invitation != "" {
+		w.Header()["Cache-Control"] = noStore
+		w.Header()["Location"] = []string{d.Invitation}
+		w.WriteHeader(http.StatusFound)
+		return
+	}
 	if d.Reason.Status() == http.StatusUnauthorized {
 		w.Header()["Www-Authenticate"] = challenges(realm, d)
 	}
 	Refuse(w, &Denied{Reason: d.Reason, RetryAfter: d.RetryAfter})
+}
+
+// invitation returns where a browser goes that could come in by signing in. One
+// that has brought another credential is told that this is wrong.
+func invitation(r *http.Request, d Decision) string {
+	for _, m := range d.Rule.Methods() {
+		if i, ok := m.(Inviter); ok && (d.Reason == NoCredential || d.Method == m.Name()) {
+			if location := i.Invite(r, d.Reason); location != "" {
+				return location
+			}
+		}
+	}
+	return ""
 }
 
 // Refuse answers a request for the reason in err, or as Unavailable if err has

@@ -16,6 +16,11 @@ type Identity struct {
 	Scopes  []string  // what the credential allows
 	Expires time.Time // zero: does not expire
 
+	// SignedIn is when a person last proved who they are, zero for credentials
+	// that programs send; SecondFactor whether with more than a password.
+	SignedIn     time.Time
+	SecondFactor bool
+
 	// Secret and Entry name the credential that was presented, as in
 	// [Credential], for those who rotate it.
 	Secret, Entry string

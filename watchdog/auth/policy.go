@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"auth-watchdog/watchdog/internal/headers"
 )
@@ -25,7 +26,9 @@ type Rule struct {
 
 	Require Requirement
 
-	vary []string // the value of Vary: the headers on which an answer depends
+	vary    []string // the value of Vary: the headers on which an answer depends
+	asked   []Method // Accept, in the order in which they are asked
+	ambient int      // how many of these, at the end, are Ambient
 }
 
 // Methods are those that the rule names.
@@ -41,8 +44,30 @@ func (r *Rule) Methods() []Method {
 type Requirement struct {
 	Subjects []string // the subject is one of these
 	Scopes   []string // the credential has all of these
+
+	SecondFactor bool          // the caller is a person who has signed in with one
+	MaxAge       time.Duration // the caller is a person who has signed in no longer ago; 0: at any time
 }
 
+// isZero reports whether q asks for nothing.
+func (q Requirement) isZero() bool {
+	return len(q.Subjects) == 0 && len(q.Scopes) == 0 && !q.SecondFactor && q.MaxAge == 0
+}
+
+// judge returns Admitted, or why id does not suffice: StepUp if it would after
+// another sign-in.
+func (q Requirement) judge(id Identity, now time.Time) Reason {
+	wantsPerson := q.SecondFactor || q.MaxAge > 0
+	switch {
+	case !q.allows(id), wantsPerson && id.SignedIn.IsZero():
+		return Forbidden
+	case q.SecondFactor && !id.SecondFactor, q.MaxAge > 0 && now.Sub(id.SignedIn) > q.MaxAge:
+		return StepUp
+	}
+	return Admitted
+}
+
+// allows reports whether id is one that q names.
 func (q Requirement) allows(id Identity) bool {
 	if len(q.Subjects) > 0 && !slices.Contains(q.Subjects, id.Subject) {
 		return false
@@ -66,6 +91,7 @@ type Policy struct {
 	methods bool           // some rule looks at the request's method
 	folds   bool           // some rule has capitals, which a lenient router would fold
 
+	ambient   []Stripper      // of all rules
 	spoofable *headers.Set    // what the caller may not tell the function
 	read      map[string]bool // the headers in which methods find credentials
 }
@@ -104,6 +130,7 @@ func Compile(rules ...Rule) (*Policy, error) {
 			}
 		}
 		rule.vary = vary(rule.Methods())
+		p.order(rule)
 		if method, _ := splitPattern(rule.Match); method != "" {
 			anyMethod = false
 		}
@@ -131,6 +158,23 @@ func Compile(rules ...Rule) (*Policy, error) {
 	}
 	p.spoofable = headers.New(spoofable...)
 	return p, nil
+}
+
+// order puts the methods of a rule in the order in which they are asked.
+func (p *Policy) order(r *Rule) {
+	var last []Method
+	for _, m := range r.Accept {
+		a, ok := m.(Ambient)
+		if !ok {
+			r.asked = append(r.asked, m)
+			continue
+		}
+		last = append(last, m)
+		if !slices.Contains(p.ambient, Stripper(a)) {
+			p.ambient = append(p.ambient, a)
+		}
+	}
+	r.asked, r.ambient = append(r.asked, last...), len(last)
 }
 
 // keepRead takes the headers that methods read out of Connection. A proxy
@@ -173,7 +217,7 @@ func (r *Rule) problems(methods map[string]Method) []error {
 	if said != 1 {
 		errs = append(errs, errors.New("want exactly one of accept, all and public"))
 	}
-	if r.Public && (len(r.Require.Subjects) > 0 || len(r.Require.Scopes) > 0) {
+	if r.Public && !r.Require.isZero() {
 		errs = append(errs, errors.New("is public and has require, but of a public request nothing is known"))
 	}
 	authorization := 0
@@ -197,6 +241,11 @@ func (r *Rule) problems(methods map[string]Method) []error {
 			if h == "Authorization" {
 				authorization++
 			}
+		}
+	}
+	for _, m := range r.All {
+		if _, ok := m.(Ambient); ok {
+			errs = append(errs, fmt.Errorf("method %q is for accept: it is asked of requests that bring nothing else, and all wants several", m.Name()))
 		}
 	}
 	if len(r.All) > 0 && authorization > 1 {

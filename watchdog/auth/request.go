@@ -13,6 +13,9 @@ import (
 type Request struct {
 	*http.Request
 
+	// At is as of when the request is judged; now if zero.
+	At time.Time
+
 	writer   http.ResponseWriter // to bound how long the body takes
 	buffers  *Buffers
 	timeout  time.Duration
@@ -32,6 +35,22 @@ type Request struct {
 // by buffers.
 func NewRequest(r *http.Request, buffers *Buffers) *Request {
 	return &Request{Request: r, buffers: buffers}
+}
+
+// Now is as of when the request is judged.
+func (r *Request) Now() time.Time {
+	if r.At.IsZero() {
+		return time.Now()
+	}
+	return r.At
+}
+
+// SetCookie has the caller's browser keep a cookie, whatever becomes of the
+// request.
+func (r *Request) SetCookie(c *http.Cookie) {
+	if r.writer != nil {
+		http.SetCookie(r.writer, c)
+	}
 }
 
 // Credentials returns what stands behind the scheme in Authorization (RFC 9110

@@ -90,6 +90,9 @@ type Rule struct {
 	Subjects []string
 	Scopes   []string
 	Where    string // in the policy file; empty for the short form
+
+	SecondFactor bool
+	MaxAge       time.Duration
 }
 
 // fields describes a rule.
@@ -104,6 +107,8 @@ func (r *Rule) fields() []setting.Field {
 		{Name: "public", Value: setting.Bool(&r.Public), Meaning: "true asks for no credential"},
 		{Name: "require.subjects", Value: setting.Words(&r.Subjects, "a list of names"), Meaning: "the callers who may; others get 403"},
 		{Name: "require.scopes", Value: setting.Words(&r.Scopes, "a list of scopes"), Meaning: "what the credential must all allow; otherwise 403"},
+		{Name: "require.second_factor", Value: setting.Bool(&r.SecondFactor), Meaning: "true wants a person who has signed in with a second factor (`login`); a browser is asked for one, others get 401"},
+		{Name: "require.max_age", Value: setting.PositiveDuration(&r.MaxAge), Meaning: "how long ago a person may have signed in (`login`), such as 15m; a browser is asked to sign in again, others get 401"},
 	}
 }
 

@@ -35,6 +35,14 @@ func event(r auth.Reason) string {
 		return "authn_login_fail"
 	case auth.UnknownTopic:
 		return "input_validation_fail"
+	case auth.SessionExpired, auth.SessionRevoked:
+		return "session_use_after_expire"
+	case auth.SessionUnreadable:
+		return "crypt_decrypt_fail"
+	case auth.StepUp:
+		return "authz_fail"
+	case auth.CrossOrigin:
+		return "malicious_csrf"
 	case auth.BuffersFull, auth.ReplaysFull:
 		return "excess_rate_limit_exceeded"
 	}
@@ -49,24 +57,38 @@ func event(r auth.Reason) string {
 	return "authn_login_fail"
 }
 
-// refused writes the audit event of a request that the function does not get:
-// a refusal, or a handshake. What the caller has sent is cut
-// to a bearable length, and the encoder takes care of the rest.
-func (o *Observer) refused(req *http.Request, r *Record) {
-	d := r.Decision
-	attrs := []slog.Attr{
-		slog.String("appid", "auth-watchdog"),
-		slog.String("function", o.Function),
-		slog.String("reason", string(d.Reason)),
-		slog.Int("status", d.Reason.Status()),
+// Event writes an audit event about a request. name is of OWASP's logging
+// vocabulary, and never made of what the caller has sent; userID is who it is
+// about, empty if that is nobody known.
+func (o *Observer) Event(req *http.Request, level slog.Level, name, userID string, attrs ...slog.Attr) {
+	if userID != "" {
+		attrs = append(attrs, slog.String("userid", userID))
+	}
+	attrs = o.about(req, FromContext(req.Context()), attrs...)
+	o.Audit.LogAttrs(req.Context(), level, name, attrs...) //nolint:sloglint // of a closed set
+}
+
+// about says which request an event is of, after what it is. What the caller has sent is cut to a
+// bearable length, and the encoder takes care of the rest.
+func (o *Observer) about(req *http.Request, r *Record, what ...slog.Attr) []slog.Attr {
+	attrs := append([]slog.Attr{slog.String("appid", "auth-watchdog"), slog.String("function", o.Function)}, what...)
+	attrs = append(attrs,
 		slog.String("call_id", r.CallID),
 		slog.String("request_method", short(r.Method)),
 		slog.String("request_path", short(r.Path)),
 		slog.String("useragent", short(req.UserAgent())),
-	}
+	)
 	if r.Address.IsValid() {
 		attrs = append(attrs, slog.String("source_ip", r.Address.String()))
 	}
+	return attrs
+}
+
+// refused writes the audit event of a request that the function does not get:
+// a refusal, or a handshake.
+func (o *Observer) refused(req *http.Request, r *Record) {
+	d := r.Decision
+	attrs := o.about(req, r, slog.String("reason", string(d.Reason)), slog.Int("status", d.Reason.Status()))
 	if d.Rule != nil {
 		attrs = append(attrs, slog.String("rule", d.Rule.Match))
 	}

@@ -125,7 +125,8 @@ func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 			o.used(id)
 		}
 	}
-	if !d.Allowed() {
+	// Who opens a page for the first time has done nothing wrong.
+	if !d.Allowed() && (d.Invitation == "" || d.Reason != auth.NoCredential) {
 		o.refused(req, r)
 	}
 }

@@ -189,7 +189,7 @@ func (f *forwarding) informed(status int, h http.Header) error {
 
 func addHeaders(to, from http.Header) {
 	for name, values := range from {
-		if before := to[name]; before != nil {
+		if before := to[name]; before != nil && name != "Cache-Control" { // of which the function knows better
 			values = append(before[:len(before):len(before)], values...)
 		}
 		to[name] = values
