@@ -30,6 +30,7 @@ var others = map[string][]string{
 	"auth/basic":        {"golang.org/x/crypto/", "golang.org/x/text/unicode/norm"},
 	"internal/config":   {"go.yaml.in/yaml/v3"},
 	"internal/observe":  {"github.com/prometheus/client_golang/"},
+	"internal/session":  {"golang.org/x/crypto/chacha20poly1305"},
 }
 
 // floors reads the table of watchdog/doc.go.
