@@ -27,7 +27,7 @@ var others = map[string][]string{
 	"cmd/auth-watchdog": {"golang.org/x/term"},
 	"internal/dev":      {"go.yaml.in/yaml/v3"},
 	"watchdog":          {"github.com/openfaas/faas-provider/auth"},
-	"auth/basic":        {"golang.org/x/crypto/", "golang.org/x/text/unicode/norm"},
+	"internal/password": {"golang.org/x/crypto/", "golang.org/x/text/unicode/norm"},
 	"internal/config":   {"go.yaml.in/yaml/v3"},
 	"internal/observe":  {"github.com/prometheus/client_golang/"},
 	"internal/session":  {"golang.org/x/crypto/chacha20poly1305"},

@@ -35,9 +35,10 @@
 //	3  internal/config     turns text into a Config, or into every reason why not
 //	3  internal/upstream   gets an answer from the function
 //	3  internal/observe    records what became of each request
-//	1  internal/session    seals what a browser keeps for us
+//	2  internal/password   compares passwords with their hashes, a few at a time
 //	2  internal/keyline    reads the options behind a credential in a secret's line
 //	1  auth                decides whether a request may pass, and as whom
+//	1  internal/session    seals what a browser keeps for us
 //	1  internal/setting    describes settings: name, default, meaning, range
 //	1  internal/clientip   finds out who is at the other end
 //	0  secret              reads secret files into values that do not print

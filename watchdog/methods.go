@@ -13,6 +13,7 @@ import (
 	"auth-watchdog/watchdog/auth/bearer"
 	"auth-watchdog/watchdog/auth/hmac"
 	"auth-watchdog/watchdog/internal/config"
+	"auth-watchdog/watchdog/internal/password"
 	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
 )
@@ -55,7 +56,7 @@ type deps struct {
 }
 
 func newDeps(c *config.Config) *deps {
-	return &deps{passwords: basic.NewMemory(), replays: map[string]*hmac.Memory{}, publicURL: c.PublicURL}
+	return &deps{passwords: basic.NewMemory(password.NewHasher()), replays: map[string]*hmac.Memory{}, publicURL: c.PublicURL}
 }
 
 func newBearer(name string, c bearer.Config, secrets *secret.Set, d *deps) (auth.Method, error) {

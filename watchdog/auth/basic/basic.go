@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/internal/password"
 	"auth-watchdog/watchdog/internal/setting"
 )
 
@@ -61,15 +62,15 @@ func (c *Config) Check() setting.Problems { return nil }
 // for a user of the given name. Of a file of users it also returns what the
 // caller then presents, "name:password".
 func (c *Config) NewSecret(secretName, name string, expires time.Time) (file, credential string, err error) {
-	password := rand.Text()
+	pass := rand.Text()
 	switch {
 	case c.Secret != "":
-		file, err = NewLine(name, password, nil, expires)
-		return file, name + ":" + password, err
+		file, err = NewLine(name, pass, nil, expires)
+		return file, name + ":" + pass, err
 	case secretName == PairUser:
 		return name, "", nil
 	}
-	return password, "", nil
+	return pass, "", nil
 }
 
 // Present gives r a user's name and password as a caller would, of a
@@ -79,8 +80,8 @@ func (c *Config) Present(r *http.Request, p setting.Presentation) (body string, 
 		r.SetBasicAuth(p.Show(PairUser), p.Show(PairPassword))
 		return "", nil
 	}
-	name, password, _ := strings.Cut(p.Show(c.Secret), ":")
-	r.SetBasicAuth(name, password)
+	name, pass, _ := strings.Cut(p.Show(c.Secret), ":")
+	r.SetBasicAuth(name, pass)
 	return "", nil
 }
 
@@ -98,7 +99,7 @@ type Method struct {
 	// decoys are what unknown names are held against: for each user one that
 	// costs the same. Which of them is up to the name, so that each unknown
 	// name costs what some known one does, always.
-	decoys [][]hash
+	decoys [][]password.Hash
 }
 
 var (
@@ -112,9 +113,9 @@ var (
 func New(name string, c Config, users *Users, memory *Memory) *Method {
 	m := &Method{name: name, config: c, users: users, memory: memory, headers: c.Headers(), now: time.Now}
 	for _, u := range users.order {
-		var d []hash
+		var d []password.Hash
 		for i := range users.rounds {
-			d = append(d, u.hashes[min(i, len(u.hashes)-1)].decoy())
+			d = append(d, u.hashes[min(i, len(u.hashes)-1)].Decoy())
 		}
 		m.decoys = append(m.decoys, d)
 	}
@@ -153,43 +154,43 @@ func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 	if !ok {
 		return auth.Identity{}, auth.ErrNoCredential
 	}
-	name, password, ok := parse(credentials)
+	name, pass, ok := parse(credentials)
 	if !ok {
 		return auth.Identity{}, errMalformed
 	}
-	return m.verify(r, name, password)
+	return m.verify(r, name, pass)
 }
 
 // parse takes the credentials of RFC 7617 §2 apart.
-func parse(credentials string) (name string, password []byte, ok bool) {
+func parse(credentials string) (name string, pass []byte, ok bool) {
 	b, err := base64.StdEncoding.Strict().DecodeString(credentials)
 	if err != nil || strings.ContainsAny(credentials, "\r\n") { // which the decoder passes over
 		return "", nil, false
 	}
-	user, pass, found := strings.Cut(string(b), ":")
-	name, password = canonicalName(user), canonicalPassword(pass)
-	return name, password, found && name != "" && len(password) > 0
+	user, text, found := strings.Cut(string(b), ":")
+	name, pass = password.CanonicalName(user), password.Canonical(text)
+	return name, pass, found && name != "" && len(pass) > 0
 }
 
 // verify holds a password against the user's, and that of an unknown name
 // against a decoy: both do the same work in the same order.
-func (m *Method) verify(r *auth.Request, name string, password []byte) (auth.Identity, error) {
+func (m *Method) verify(r *auth.Request, name string, pass []byte) (auth.Identity, error) {
 	user := m.users.byName[name]
 	decoys := m.decoysOf(name)
 	hashes := decoys
 	if user != nil {
 		hashes = slices.Concat(user.hashes, decoys[len(user.hashes):])
 	}
-	fields := [][]byte{[]byte(name), password}
+	fields := [][]byte{[]byte(name), pass}
 	if user != nil {
 		for _, h := range user.hashes {
-			fields = append(fields, []byte(h.text()))
+			fields = append(fields, []byte(h.Text()))
 		}
 	}
 	digest := m.memory.digest(fields...)
 	memory := int64(0)
 	for _, h := range hashes {
-		memory = max(memory, h.memory())
+		memory = max(memory, h.Memory())
 	}
 
 	before, recently := m.memory.remembers(digest)
@@ -209,13 +210,13 @@ func (m *Method) verify(r *auth.Request, name string, password []byte) (auth.Ide
 		outcome := m.memory.verify(r.Context(), digest, memory, func() bool {
 			good := false
 			for _, h := range hashes { // all of them, whichever matches
-				good = h.matches(password) || good
+				good = h.Matches(pass) || good
 			}
 			return good && user != nil
 		})
 		switch {
 		case outcome.busy:
-			return auth.Identity{}, m.denied(auth.Throttled, user, hashingWait)
+			return auth.Identity{}, m.denied(auth.Throttled, user, password.HashingWait)
 		case !outcome.good:
 			failures.Fail(counter)
 			return auth.Identity{}, m.denied(auth.Unknown, user, 0)
@@ -243,7 +244,7 @@ func (m *Method) denied(why auth.Reason, user *user, wait time.Duration) error {
 
 // decoysOf returns the decoys for a name, always the same ones for the same
 // name.
-func (m *Method) decoysOf(name string) []hash {
+func (m *Method) decoysOf(name string) []password.Hash {
 	d := m.memory.digest([]byte("decoy"), []byte(name))
 	return m.decoys[binary.BigEndian.Uint32(d[:])%uint32(len(m.decoys))] //nolint:gosec // a file has fewer users
 }
@@ -262,7 +263,7 @@ func (m *Method) Warnings() []string {
 	var list []string
 	for _, u := range m.users.order {
 		for _, h := range u.hashes {
-			if w := h.weakness(); w != "" {
+			if w := h.Weakness(); w != "" {
 				list = append(list, fmt.Sprintf("secret %q, user %q: %s", m.users.secret, u.name, w))
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -22,11 +22,12 @@ import (
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/auth/authtest"
+	"auth-watchdog/watchdog/internal/password"
 	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
 )
 
-const password = "canary-secret-password" //nolint:gosec // of tests
+const canary = "canary-secret-password" //nolint:gosec // of tests
 
 // cheap is a hash that is quick to compute.
 func cheap(password string) string {
@@ -43,6 +44,8 @@ func cheapBcrypt(t testing.TB, password string) string {
 	}
 	return string(h)
 }
+
+func newMemory() *Memory { return NewMemory(password.NewHasher()) }
 
 func mustNew(t testing.TB, memory *Memory, lines ...string) *Method {
 	t.Helper()
@@ -61,15 +64,15 @@ func request(name, password string) *http.Request {
 
 // counted is a hash that counts how often it is computed.
 type counted struct {
-	hash
+	password.Hash
 	n *atomic.Int64
 }
 
-func (c counted) matches(p []byte) bool {
+func (c counted) Matches(p []byte) bool {
 	c.n.Add(1)
-	return c.hash.matches(p)
+	return c.Hash.Matches(p)
 }
-func (c counted) decoy() hash { return counted{c.hash.decoy(), c.n} }
+func (c counted) Decoy() password.Hash { return counted{c.Hash.Decoy(), c.n} }
 
 // counting makes the method count its hashing.
 func counting(m *Method) *atomic.Int64 {
@@ -90,27 +93,27 @@ func counting(m *Method) *atomic.Int64 {
 func TestContract(t *testing.T) {
 	admit := func(body string) *http.Request {
 		r := httptest.NewRequest("POST", "/path?a=%32", strings.NewReader(body))
-		r.SetBasicAuth("alice", password)
+		r.SetBasicAuth("alice", canary)
 		return r
 	}
 	deny := map[string]func() *http.Request{
 		"wrong password": func() *http.Request { return request("alice", "wrong") },
-		"unknown user":   func() *http.Request { return request("bob", password) },
+		"unknown user":   func() *http.Request { return request("bob", canary) },
 		"malformed": func() *http.Request {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set("Authorization", "Basic !")
 			return r
 		},
 	}
-	pair, err := Pair("alice", password)
+	pair, err := Pair("alice", canary)
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := []string{password, base64.StdEncoding.EncodeToString([]byte("alice:" + password))}
+	secrets := []string{canary, base64.StdEncoding.EncodeToString([]byte("alice:" + canary))}
 	for name, m := range map[string]*Method{
-		"argon2id": mustNew(t, NewMemory(), "alice:"+cheap(password)),
-		"bcrypt":   mustNew(t, NewMemory(), "alice:"+cheapBcrypt(t, password)),
-		"pair":     New("admins", Config{}, pair, NewMemory()),
+		"argon2id": mustNew(t, newMemory(), "alice:"+cheap(canary)),
+		"bcrypt":   mustNew(t, newMemory(), "alice:"+cheapBcrypt(t, canary)),
+		"pair":     New("admins", Config{}, pair, newMemory()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			authtest.Test(t, authtest.Case{Method: m, Admit: admit, Deny: deny, Secrets: secrets})
@@ -120,7 +123,7 @@ func TestContract(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	// The vectors of RFC 7617 §2 and §2.1, and what is like them.
-	m := mustNew(t, NewMemory(),
+	m := mustNew(t, newMemory(),
 		"Aladdin:"+cheap("open sesame"), "test:"+cheap("123£"), "colon:"+cheap("a:b:c"),
 		"Jose\u0301:"+cheap("caf\u00e9"), "bcrypt:"+cheapBcrypt(t, strings.Repeat("x", 72)))
 	raw := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -152,7 +155,7 @@ func TestCredentials(t *testing.T) {
 		{"NUL", "Basic " + raw("Aladdin:open sesame\x00"), auth.Malformed, ""},
 		{"control character in the name", "Basic " + raw("Alad\rdin:open sesame"), auth.Malformed, ""},
 		{"not UTF-8", "Basic " + raw("test:123\xa3"), auth.Malformed, ""},
-		{"very long", "Basic " + raw("Aladdin:"+strings.Repeat("x", longest+1)), auth.Malformed, ""},
+		{"very long", "Basic " + raw("Aladdin:"+strings.Repeat("x", password.Longest+1)), auth.Malformed, ""},
 		{"empty", "Basic ", auth.Malformed, ""},
 		{"scheme only", "Basic", auth.Malformed, ""},
 		{"another scheme", "Bearer x", auth.NoCredential, ""},
@@ -171,8 +174,8 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestUsersFile(t *testing.T) {
-	m := mustNew(t, NewMemory(), "# comment", "", "alice:"+cheap("old password")+" scopes=admin,read",
-		"alice:"+cheap("new password")+" scopes=admin,read", "bob:"+cheap(password)+" expires=2020-01-01T00:00:00Z\r")
+	m := mustNew(t, newMemory(), "# comment", "", "alice:"+cheap("old password")+" scopes=admin,read",
+		"alice:"+cheap("new password")+" scopes=admin,read", "bob:"+cheap(canary)+" expires=2020-01-01T00:00:00Z\r")
 	for _, tt := range []struct {
 		name, password string
 		want           auth.Reason
@@ -180,7 +183,7 @@ func TestUsersFile(t *testing.T) {
 		{"alice", "old password", auth.Admitted},
 		{"alice", "new password", auth.Admitted},
 		{"alice", "other password", auth.Unknown},
-		{"bob", password, auth.Expired},
+		{"bob", canary, auth.Expired},
 		{"bob", "wrong", auth.Unknown},
 		{"comment", "", auth.Malformed},
 	} {
@@ -198,7 +201,7 @@ func TestUsersFile(t *testing.T) {
 }
 
 func TestUsersFilesThatAreRefused(t *testing.T) {
-	good := cheap(password)
+	good := cheap(canary)
 	for _, tt := range []struct{ name, file, want string }{
 		{"empty", "", "has no user"},
 		{"comments", "# x", "has no user"},
@@ -238,18 +241,18 @@ func TestUsersFilesThatAreRefused(t *testing.T) {
 }
 
 func TestPair(t *testing.T) {
-	for _, bad := range [][2]string{{"", password}, {"admin", ""}, {"ad:min", password}, {"ad\nmin", password}, {"admin", "a\x00b"}} {
+	for _, bad := range [][2]string{{"", canary}, {"admin", ""}, {"ad:min", canary}, {"ad\nmin", canary}, {"admin", "a\x00b"}} {
 		if _, err := Pair(bad[0], bad[1]); err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%q: got %v, want an error without the password", bad, err)
 		}
 	}
-	users, err := Pair("admin", password)
+	users, err := Pair("admin", canary)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New("basic", Config{}, users, NewMemory())
+	m := New("basic", Config{}, users, newMemory())
 	for name, want := range map[string]auth.Reason{"admin": auth.Admitted, "Admin": auth.Unknown} {
-		if _, got := authtest.Ask(m, request(name, password)); got != want {
+		if _, got := authtest.Ask(m, request(name, canary)); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
@@ -259,7 +262,7 @@ func TestPair(t *testing.T) {
 // of a known one, never an empty text that could match.
 func TestDecoys(t *testing.T) {
 	lines := []string{"a:" + cheap("x"), "b:" + cheapBcrypt(t, "x"), "c:" + cheap("x"), "c:" + cheap("y")}
-	m := mustNew(t, NewMemory(), lines...)
+	m := mustNew(t, newMemory(), lines...)
 	if len(m.decoys) != 3 {
 		t.Fatalf("got decoys for %d users, want 3", len(m.decoys))
 	}
@@ -267,23 +270,12 @@ func TestDecoys(t *testing.T) {
 		if len(d) != 2 {
 			t.Errorf("user %d: got %d decoys, want as many as the most passwords of a name, 2", i, len(d))
 		}
-		for _, h := range d {
-			switch h := h.(type) {
-			case argon2id:
-				if len(h.sum) != 32 || len(h.salt) != 16 || h.m != 64 || h.t != 1 || h.p != 1 {
-					t.Errorf("user %d: got %+v", i, h)
-				}
-			case bcryptHash:
-				if cost, err := bcrypt.Cost(h.stored); err != nil || cost != bcrypt.MinCost || len(h.stored) != 60 {
-					t.Errorf("user %d: got cost %d and %v", i, cost, err)
-				}
-				if err := bcrypt.CompareHashAndPassword(h.stored, []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
-					t.Errorf("user %d: got %v, want the hash to be computed and to differ", i, err)
-				}
-			default:
-				t.Errorf("user %d: got a %T", i, h)
+		for k, h := range d {
+			like := m.users.order[i].hashes[min(k, len(m.users.order[i].hashes)-1)]
+			if reflect.TypeOf(h) != reflect.TypeOf(like) || h.Memory() != like.Memory() || h.Weakness() != like.Weakness() {
+				t.Errorf("user %d: got a %T that takes %d bytes, want a %T of %d", i, h, h.Memory(), like, like.Memory())
 			}
-			if h.matches([]byte("x")) || h.matches(nil) {
+			if h.Matches([]byte("x")) || h.Matches([]byte("y")) || h.Matches(nil) {
 				t.Errorf("user %d: a password matches", i)
 			}
 		}
@@ -295,7 +287,7 @@ func TestDecoys(t *testing.T) {
 
 // TestWork: whoever asks, as many hashes are computed.
 func TestWork(t *testing.T) {
-	m := mustNew(t, NewMemory(), "alice:"+cheap("x"), "carol:"+cheap("x"), "carol:"+cheap("y"))
+	m := mustNew(t, newMemory(), "alice:"+cheap("x"), "carol:"+cheap("x"), "carol:"+cheap("y"))
 	n := counting(m)
 	for _, name := range []string{"alice", "carol", "nobody", "somebody"} {
 		before := n.Load()
@@ -310,10 +302,10 @@ func TestWork(t *testing.T) {
 
 func TestMemoryIsOneHashPerCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := mustNew(t, NewMemory(), "alice:"+cheap(password))
+		m := mustNew(t, newMemory(), "alice:"+cheap(canary))
 		n := counting(m)
 		for range 100 {
-			if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
+			if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Admitted {
 				t.Fatalf("got %q", got)
 			}
 			time.Sleep(2 * time.Second)
@@ -322,7 +314,7 @@ func TestMemoryIsOneHashPerCredential(t *testing.T) {
 			t.Errorf("computed %d hashes in 200 s, want 1", n.Load())
 		}
 		time.Sleep(fresh)
-		if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted || n.Load() != 2 {
+		if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Admitted || n.Load() != 2 {
 			t.Errorf("after %v: got %q and %d hashes, want it computed again", fresh, got, n.Load())
 		}
 		for range 3 {
@@ -338,12 +330,12 @@ func TestMemoryIsOneHashPerCredential(t *testing.T) {
 
 // TestMemoryAtOnce has many callers with one password at the same moment.
 func TestMemoryAtOnce(t *testing.T) {
-	m := mustNew(t, NewMemory(), "alice:"+cheap(password))
+	m := mustNew(t, newMemory(), "alice:"+cheap(canary))
 	n := counting(m)
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
+			if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Admitted {
 				t.Errorf("got %q", got)
 			}
 		})
@@ -357,15 +349,15 @@ func TestMemoryAtOnce(t *testing.T) {
 // TestMemoryKeepsFieldsApart: a verdict on one user, password and hash stands
 // for no other, however the fields are cut.
 func TestMemoryKeepsFieldsApart(t *testing.T) {
-	memory := NewMemory()
-	stored := cheap(password)
+	memory := newMemory()
+	stored := cheap(canary)
 	m := mustNew(t, memory, "alice:"+stored, "root:"+cheap("another"))
-	if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
+	if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Admitted {
 		t.Fatalf("got %q", got)
 	}
 	for _, r := range []*http.Request{
-		request("alic", "e"+password), request("alice", password+stored), request("alice"+password, stored),
-		request("root", password), request("root", password+stored), request("Alice", password), request("alice ", password),
+		request("alic", "e"+canary), request("alice", canary+stored), request("alice"+canary, stored),
+		request("root", canary), request("root", canary+stored), request("Alice", canary), request("alice ", canary),
 	} {
 		if id, got := authtest.Ask(m, r); got == auth.Admitted {
 			t.Errorf("%q was admitted as %q", r.Header, id.Subject)
@@ -373,7 +365,7 @@ func TestMemoryKeepsFieldsApart(t *testing.T) {
 	}
 	t.Run("another method over the same memory", func(t *testing.T) {
 		other := mustNew(t, memory, "alice:"+cheap("something else"))
-		if _, got := authtest.Ask(other, request("alice", password)); got != auth.Unknown {
+		if _, got := authtest.Ask(other, request("alice", canary)); got != auth.Unknown {
 			t.Errorf("got %q, want the verdict of the other file not to count", got)
 		}
 	})
@@ -382,9 +374,9 @@ func TestMemoryKeepsFieldsApart(t *testing.T) {
 // TestMemoryOutlivesAPolicy: after a reload a verified password is still
 // verified if its hash is the same, and not if it is another or gone.
 func TestMemoryOutlivesAPolicy(t *testing.T) {
-	memory := NewMemory()
-	stored := cheap(password)
-	if _, got := authtest.Ask(mustNew(t, memory, "alice:"+stored), request("alice", password)); got != auth.Admitted {
+	memory := newMemory()
+	stored := cheap(canary)
+	if _, got := authtest.Ask(mustNew(t, memory, "alice:"+stored), request("alice", canary)); got != auth.Admitted {
 		t.Fatalf("got %q", got)
 	}
 	for _, tt := range []struct {
@@ -394,7 +386,7 @@ func TestMemoryOutlivesAPolicy(t *testing.T) {
 		hashes int64
 	}{
 		{"same hash", []string{"# new", "bob:" + cheap("x"), "alice:" + stored + " scopes=read"}, auth.Admitted, 0},
-		{"same password, new hash", []string{"alice:" + cheapBcrypt(t, password)}, auth.Admitted, 1},
+		{"same password, new hash", []string{"alice:" + cheapBcrypt(t, canary)}, auth.Admitted, 1},
 		{"another password", []string{"alice:" + cheap("new password")}, auth.Unknown, 1},
 		{"gone", []string{"bob:" + cheap("x")}, auth.Unknown, 1},
 		{"expired", []string{"alice:" + stored + " expires=2020-01-01T00:00:00Z"}, auth.Expired, 0},
@@ -402,7 +394,7 @@ func TestMemoryOutlivesAPolicy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := mustNew(t, memory, tt.lines...)
 			n := counting(m)
-			if _, got := authtest.Ask(m, request("alice", password)); got != tt.want || n.Load() != tt.hashes {
+			if _, got := authtest.Ask(m, request("alice", canary)); got != tt.want || n.Load() != tt.hashes {
 				t.Errorf("got %q with %d hashes, want %q with %d", got, n.Load(), tt.want, tt.hashes)
 			}
 		})
@@ -410,7 +402,7 @@ func TestMemoryOutlivesAPolicy(t *testing.T) {
 }
 
 func TestMemoryIsBounded(t *testing.T) {
-	m := NewMemory()
+	m := newMemory()
 	for i := range maxVerified + 100 {
 		m.remember(m.digest([]byte{byte(i), byte(i >> 8)}))
 	}
@@ -424,26 +416,25 @@ func TestMemoryIsBounded(t *testing.T) {
 
 // slow is a hash that takes as long as the test wants.
 type slow struct {
-	hash
+	password.Hash
 	begun, end chan struct{}
 }
 
-func (s slow) matches(p []byte) bool {
+func (s slow) Matches(p []byte) bool {
 	s.begun <- struct{}{}
 	<-s.end
-	return s.hash.matches(p)
+	return s.Hash.Matches(p)
 }
-func (s slow) memory() int64 { return hashingMemory / 2 }
+func (s slow) Memory() int64 { return password.HashingMemory / 2 }
 
-func (slow) decoy() hash { return newPlain([]byte("never")) }
+func (slow) Decoy() password.Hash { return newPlain([]byte("never")) }
 
 // TestHashingIsBounded: no more is hashed at a time than the memory allows, so
 // many wait, and the others are told to come back.
 func TestHashingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory := NewMemory()
-		memory.share = 0
-		m := mustNew(t, memory, "alice:"+cheap(password))
+		memory := NewMemory(password.NewHasherFor(2))
+		m := mustNew(t, memory, "alice:"+cheap(canary))
 		s := slow{m.users.byName["alice"].hashes[0], make(chan struct{}), make(chan struct{})}
 		m.users.byName["alice"].hashes[0] = s
 
@@ -474,13 +465,13 @@ func TestHashingIsBounded(t *testing.T) {
 			t.Error("a third hash has begun, and two are as much as fits")
 		default:
 		}
-		if got := busy.Load(); got != callers-2-maxHashing {
-			t.Errorf("%d were turned away at once, want %d", got, callers-2-maxHashing)
+		if got := busy.Load(); got != callers-2-password.MaxWaiting {
+			t.Errorf("%d were turned away at once, want %d", got, callers-2-password.MaxWaiting)
 		}
-		time.Sleep(hashingWait)
+		time.Sleep(password.HashingWait)
 		synctest.Wait()
 		if got := busy.Load(); got != callers-2 {
-			t.Errorf("%d were turned away after %v, want all that waited", got, hashingWait)
+			t.Errorf("%d were turned away after %v, want all that waited", got, password.HashingWait)
 		}
 		close(s.end)
 		wg.Wait()
@@ -490,20 +481,12 @@ func TestHashingIsBounded(t *testing.T) {
 	})
 }
 
-// TestHashingShare: however little memory a hash takes, no more run than half
-// of the processors can do.
-func TestHashingShare(t *testing.T) {
-	if got, want := hashingMemory/NewMemory().share, int64(max(1, runtime.GOMAXPROCS(0)/2)); got != want {
-		t.Errorf("got %d at a time, want %d", got, want)
-	}
-}
-
 // TestAccounts: a name that fails too often is held up, however it is spelled,
 // and known or not; who was admitted before with the password is not.
 func TestAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := mustNew(t, NewMemory(), "alice:"+cheap(password), "alice:"+cheap("never used"))
-		if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
+		m := mustNew(t, newMemory(), "alice:"+cheap(canary), "alice:"+cheap("never used"))
+		if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Admitted {
 			t.Fatalf("got %q", got)
 		}
 		spellings := []string{"alice", "ALICE", " alice", "alice ", "\uff21\uff4c\uff49\uff43\uff45"}
@@ -530,7 +513,7 @@ func TestAccounts(t *testing.T) {
 		if _, got := authtest.Ask(m, request("alice", "one more")); got != auth.Throttled {
 			t.Fatalf("got %q, want the name to be held up again", got)
 		}
-		if _, got := authtest.Ask(m, request("alice", password)); got != auth.Admitted {
+		if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Admitted {
 			t.Errorf("the owner: got %q, want %q", got, auth.Admitted)
 		}
 		for i := range accountBurst + 1 {
@@ -545,8 +528,8 @@ func TestAccounts(t *testing.T) {
 // TestAccountsOfUsersStay: no number of other names makes the failures under a
 // user's name forgotten.
 func TestAccountsOfUsersStay(t *testing.T) {
-	m := mustNew(t, NewMemory(), "alice:"+cheap(password))
-	m.users.byName["alice"].hashes[0] = newPlain([]byte(password))
+	m := mustNew(t, newMemory(), "alice:"+cheap(canary))
+	m.users.byName["alice"].hashes[0] = newPlain([]byte(canary))
 	for i := range accountBurst {
 		authtest.Ask(m, request("alice", fmt.Sprint("wrong ", i)))
 	}
@@ -554,7 +537,7 @@ func TestAccountsOfUsersStay(t *testing.T) {
 		counters, counter := m.memory.failures(m.users, fmt.Sprint("nobody ", i))
 		counters.Fail(counter)
 	}
-	if _, got := authtest.Ask(m, request("alice", password)); got != auth.Throttled {
+	if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Throttled {
 		t.Errorf("got %q, want %q as before", got, auth.Throttled)
 	}
 }
@@ -562,7 +545,7 @@ func TestAccountsOfUsersStay(t *testing.T) {
 // TestAccountsTakeLittleRoom: in its normalisation form KC a name can be many
 // times as long as it came.
 func TestAccountsTakeLittleRoom(t *testing.T) {
-	_, counter := NewMemory().failures(newUsers(""), strings.Repeat("\ufdfa", longest/3))
+	_, counter := newMemory().failures(newUsers(""), strings.Repeat("\ufdfa", password.Longest/3))
 	if len(counter) > sha256.Size {
 		t.Errorf("a name takes %d bytes, want %d", len(counter), sha256.Size)
 	}
@@ -578,9 +561,8 @@ func (o owed) Fail(*http.Request) time.Duration { return time.Duration(o) }
 // hash, nobody takes it who has brought too many wrong passwords.
 func TestHashingIsNotForThoseWhoHaveToWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory := NewMemory()
-		memory.share = hashingMemory
-		m := mustNew(t, memory, "alice:"+cheap(password))
+		memory := NewMemory(password.NewHasherFor(1))
+		m := mustNew(t, memory, "alice:"+cheap(canary))
 		s := slow{m.users.byName["alice"].hashes[0], make(chan struct{}), make(chan struct{})}
 		m.users.byName["alice"].hashes[0] = s
 		policy, err := auth.Compile(auth.Rule{Match: "/", Accept: []auth.Method{m}})
@@ -611,7 +593,7 @@ func TestHashingIsNotForThoseWhoHaveToWait(t *testing.T) {
 }
 
 func TestVerifyEndsWithTheCaller(t *testing.T) {
-	memory := NewMemory()
+	memory := newMemory()
 	end := make(chan struct{})
 	begun := make(chan struct{})
 	d := memory.digest([]byte("x"))
@@ -625,46 +607,41 @@ func TestVerifyEndsWithTheCaller(t *testing.T) {
 	close(end)
 }
 
-func TestNewHash(t *testing.T) {
-	stored, err := newHash("caf\u00e9 au\u00a0lait")
+func TestNewHashes(t *testing.T) {
+	stored, err := password.New("caf\u00e9 au\u00a0lait")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(stored, "$argon2id$v=19$m=19456,t=2,p=1$") {
 		t.Errorf("got %q", stored)
 	}
-	m := mustNew(t, NewMemory(), "alice:"+stored)
+	m := mustNew(t, newMemory(), "alice:"+stored)
 	if _, got := authtest.Ask(m, request("alice", "cafe\u0301 au lait")); got != auth.Admitted {
 		t.Errorf("got %q, want another spelling of the same text to be the password", got)
 	}
 	if w := m.Warnings(); len(w) != 0 {
 		t.Errorf("got the warnings %q", w)
 	}
-	for _, bad := range []string{"a\x00b", "a\nb", "\xff", strings.Repeat("x", longest+1)} {
-		if _, err := newHash(bad); err == nil {
-			t.Errorf("%q is taken", bad)
-		}
-	}
 }
 
 func TestNewLine(t *testing.T) {
-	line, err := NewLine("alice", password, []string{"read", "write"}, time.Time{})
+	line, err := NewLine("alice", canary, []string{"read", "write"}, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, got := authtest.Ask(mustNew(t, NewMemory(), line), request("alice", password))
+	id, got := authtest.Ask(mustNew(t, newMemory(), line), request("alice", canary))
 	if got != auth.Admitted || !slices.Equal(id.Scopes, []string{"read", "write"}) {
 		t.Errorf("got %q and %+v", got, id)
 	}
 	for _, bad := range [][]string{{""}, {"a b"}, {"a:b"}, {"#a"}, {"alice", "a b"}, {"alice", "a", "", "b"}} {
-		if _, err := NewLine(bad[0], password, bad[1:], time.Time{}); err == nil {
+		if _, err := NewLine(bad[0], canary, bad[1:], time.Time{}); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}
 }
 
 func TestWarnings(t *testing.T) {
-	m := mustNew(t, NewMemory(), "weak:"+cheap(password), "weaker:"+cheapBcrypt(t, password)+" expires=2020-01-01T00:00:00Z")
+	m := mustNew(t, newMemory(), "weak:"+cheap(canary), "weaker:"+cheapBcrypt(t, canary)+" expires=2020-01-01T00:00:00Z")
 	got := strings.Join(m.Warnings(), "\n")
 	for _, want := range []string{`"weak": its argon2id parameters`, `"weaker": its bcrypt cost is 4`, `"weaker": expired on 2020`} {
 		if !strings.Contains(got, want) {
@@ -683,12 +660,12 @@ func TestConfig(t *testing.T) {
 	if got := c.Secrets(); !slices.Equal(got, []string{"users"}) {
 		t.Errorf("got %q", got)
 	}
-	users, err := Pair("a", password)
+	users, err := Pair("a", canary)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for realm, want := range map[string]string{"": `Basic realm="fn", charset="UTF-8"`, `my "realm"`: `Basic realm="my \"realm\"", charset="UTF-8"`} {
-		if got := New("b", Config{Realm: realm}, users, NewMemory()).Challenge("fn", auth.NoCredential); got != want {
+		if got := New("b", Config{Realm: realm}, users, newMemory()).Challenge("fn", auth.NoCredential); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -725,7 +702,7 @@ func TestNewSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	name, pass, _ = strings.Cut(credential, ":")
-	if id, got := authtest.Ask(mustNew(t, NewMemory(), file), request(name, pass)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
+	if id, got := authtest.Ask(mustNew(t, newMemory(), file), request(name, pass)); got != auth.Admitted || id.Subject != "dev" || id.Expires.IsZero() {
 		t.Errorf("got %q as %+v", got, id)
 	}
 }
@@ -753,11 +730,11 @@ func FuzzParse(f *testing.F) {
 // BenchmarkWrongPassword compares a known and an unknown user: the figures
 // must not tell which is which.
 func BenchmarkWrongPassword(b *testing.B) {
-	stored, err := newHash(password)
+	stored, err := password.New(canary)
 	if err != nil {
 		b.Fatal(err)
 	}
-	memory := NewMemory()
+	memory := newMemory()
 	m := mustNew(b, memory, "alice:"+stored)
 	for _, name := range []string{"alice", "nobody"} {
 		b.Run("user="+name, func(b *testing.B) {
@@ -766,7 +743,7 @@ func BenchmarkWrongPassword(b *testing.B) {
 			for b.Loop() {
 				i++
 				// A name of its own each time, or its failures would hold it up.
-				memory.known, memory.unknown = NewMemory().known, NewMemory().unknown
+				memory.known, memory.unknown = newMemory().known, newMemory().unknown
 				start := time.Now()
 				if _, got := authtest.Ask(m, request(name, fmt.Sprint("wrong ", i))); got != auth.Unknown {
 					b.Fatal(got)
@@ -781,8 +758,8 @@ func BenchmarkWrongPassword(b *testing.B) {
 
 // BenchmarkVerified is a request whose password was verified before.
 func BenchmarkVerified(b *testing.B) {
-	m := mustNew(b, NewMemory(), "alice:"+cheap(password))
-	r := request("alice", password)
+	m := mustNew(b, newMemory(), "alice:"+cheap(canary))
+	r := request("alice", canary)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, got := authtest.Ask(m, r); got != auth.Admitted {

@@ -6,24 +6,15 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"runtime"
 	"sync"
 	"time"
 
 	"auth-watchdog/watchdog/internal/limit"
+	"auth-watchdog/watchdog/internal/password"
 )
 
 // Bounds of a [Memory].
 const (
-	// hashingMemory is what all hashing together may take at a time, in bytes.
-	// The garbage collector may hold as much again that is no longer used.
-	hashingMemory = 64 << 20
-
-	// maxHashing is how many requests may wait for their turn to hash, each
-	// for hashingWait; the others are told to come back.
-	maxHashing  = 64
-	hashingWait = time.Second
-
 	// fresh is for how long a verified password is taken without hashing it
 	// again.
 	fresh = 5 * time.Minute
@@ -39,12 +30,11 @@ const (
 )
 
 // A Memory remembers which passwords were verified and which names have
-// failed, and bounds the hashing. It outlives the policy that it serves: hand
-// the same one to each new [Method]. It is not written anywhere.
+// failed. It outlives the policy that it serves: hand the same one to each new
+// [Method]. It is not written anywhere.
 type Memory struct {
 	key     [sha256.Size]byte // of this process
-	hashing *limit.Weighted
-	share   int64           // the least that one hash is counted as
+	hashing *password.Hasher
 	known   *limit.Failures // by the names of users
 	unknown *limit.Failures // by other names: however many, they push none of the above out
 	now     func() time.Time
@@ -74,12 +64,11 @@ type outcome struct {
 	busy bool // there was no room to hash
 }
 
-// NewMemory returns a Memory that remembers nothing yet.
-func NewMemory() *Memory {
+// NewMemory returns a Memory that remembers nothing yet, and hashes by way of
+// hashing, which others may share.
+func NewMemory(hashing *password.Hasher) *Memory {
 	m := &Memory{
-		hashing: limit.NewWeighted(hashingMemory, hashingWait, maxHashing),
-		// Half of the processors stay free for those who are known already.
-		share:    hashingMemory / int64(max(1, runtime.GOMAXPROCS(0)/2)),
+		hashing:  hashing,
 		known:    limit.NewFailures(accountBurst, accountEvery, maxKnown),
 		unknown:  limit.NewFailures(accountBurst, accountEvery, maxAccounts),
 		now:      time.Now,
@@ -109,7 +98,7 @@ func (m *Memory) digest(fields ...[]byte) digest {
 // however it is spelled it has one counter, and however long it is it takes
 // little room.
 func (m *Memory) failures(u *Users, name string) (counters *limit.Failures, counter string) {
-	a := account(name)
+	a := password.Account(name)
 	d := m.digest([]byte("account"), []byte(a))
 	if u.accounts[a] {
 		return m.known, string(d[:])
@@ -177,21 +166,9 @@ func (m *Memory) verify(ctx context.Context, d digest, bytes int64, check func()
 		m.mu.Unlock()
 		close(f.done)
 	}()
-	f.outcome = m.hash(ctx, bytes, check)
+	f.good, f.busy = m.hashing.Run(ctx, bytes, check)
 	if f.good {
 		m.remember(d)
 	}
 	return f.outcome
-}
-
-func (m *Memory) hash(ctx context.Context, bytes int64, check func() bool) outcome {
-	if bytes == 0 { // nothing to bound
-		return outcome{good: check()}
-	}
-	share := max(bytes, m.share)
-	if !m.hashing.Acquire(ctx, share) {
-		return outcome{busy: true}
-	}
-	defer m.hashing.Release(share)
-	return outcome{good: check()}
 }

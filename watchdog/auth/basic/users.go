@@ -6,23 +6,18 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"auth-watchdog/watchdog/internal/keyline"
+	"auth-watchdog/watchdog/internal/password"
 	"auth-watchdog/watchdog/secret"
 )
-
-// longest is the most bytes of a name or a password.
-const longest = 1024
 
 // A user is who may sign in: a name with the passwords that are good for it,
 // several while one is being replaced.
 type user struct {
 	keyline.Options
 	name   string
-	hashes []hash
+	hashes []password.Hash
 }
 
 // Users are the users of a secret file.
@@ -54,33 +49,33 @@ func ParseUsers(secretName string, file secret.Value) (*Users, error) {
 
 // Pair returns the one user of OpenFaaS' own pair of secrets, basic-auth-user
 // and basic-auth-password.
-func Pair(name, password string) (*Users, error) {
+func Pair(name, pass string) (*Users, error) {
 	u := newUsers(PairPassword)
-	name, p := canonicalName(name), canonicalPassword(password)
+	name, p := password.CanonicalName(name), password.Canonical(pass)
 	if name == "" || len(p) == 0 {
 		return nil, errors.New("want a name without : and control characters, and a password in UTF-8 that is not empty")
 	}
-	return u, u.put(&user{name: name, hashes: []hash{newPlain(p)}})
+	return u, u.put(&user{name: name, hashes: []password.Hash{newPlain(p)}})
 }
 
 // Passwords returns how many passwords are good for a name.
 func (u *Users) Passwords(name string) int {
-	if entry := u.byName[canonicalName(name)]; entry != nil {
+	if entry := u.byName[password.CanonicalName(name)]; entry != nil {
 		return len(entry.hashes)
 	}
 	return 0
 }
 
 // NewLine makes the line of a new user, with an argon2id hash of the password.
-func NewLine(name, password string, scopes []string, expires time.Time) (string, error) {
-	canonical := canonicalName(name)
+func NewLine(name, pass string, scopes []string, expires time.Time) (string, error) {
+	canonical := password.CanonicalName(name)
 	if canonical == "" || strings.ContainsFunc(canonical, unicode.IsSpace) {
 		return "", errors.New("name: want one in UTF-8 without spaces, colons and control characters, and without # at its beginning")
 	}
 	if err := keyline.CheckScopes(scopes); err != nil {
 		return "", err
 	}
-	stored, err := newHash(password)
+	stored, err := password.New(pass)
 	if err != nil {
 		return "", err
 	}
@@ -101,14 +96,14 @@ func (u *Users) add(line string) error {
 		return errors.New("want name:hash " + keyline.Usage)
 	}
 	name, stored, found := strings.Cut(words[0], ":")
-	if name = canonicalName(name); !found || name == "" {
+	if name = password.CanonicalName(name); !found || name == "" {
 		return errors.New("want name:hash, and a name in UTF-8 without spaces and control characters")
 	}
-	h, err := parseHash(stored)
+	h, err := password.Parse(stored)
 	if err != nil {
 		return err
 	}
-	return u.put(&user{Options: options, name: name, hashes: []hash{h}})
+	return u.put(&user{Options: options, name: name, hashes: []password.Hash{h}})
 }
 
 // put adds a user, or a further password to one.
@@ -121,7 +116,7 @@ func (u *Users) put(entry *user) error {
 		entry = known
 	} else {
 		u.byName[entry.name] = entry
-		u.accounts[account(entry.name)] = true
+		u.accounts[password.Account(entry.name)] = true
 		u.order = append(u.order, entry)
 	}
 	u.rounds = max(u.rounds, len(entry.hashes))
@@ -133,41 +128,3 @@ func (u *Users) put(entry *user) error {
 
 // maxRounds is the most passwords that one name may have at a time.
 const maxRounds = 4
-
-// canonicalName returns a user name as it is compared: UTF-8 in the
-// normalisation form C, case preserved (RFC 7617 §2.1, RFC 8265 §3.4). It is
-// empty if s cannot be a name.
-func canonicalName(s string) string {
-	if len(s) > longest || !printable(s) || strings.Contains(s, ":") || strings.HasPrefix(s, "#") {
-		return ""
-	}
-	return norm.NFC.String(s)
-}
-
-// canonicalPassword returns a password as it is hashed: UTF-8 in the
-// normalisation form C, every kind of space as U+0020 (RFC 8265 §4.2). It is
-// nil if s cannot be a password.
-func canonicalPassword(s string) []byte {
-	if len(s) > longest || !printable(s) {
-		return nil
-	}
-	s = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Zs, r) {
-			return ' '
-		}
-		return r
-	}, s)
-	return norm.NFC.Bytes([]byte(s))
-}
-
-// printable reports whether s is UTF-8 without control characters, which
-// RFC 7617 §2 does not allow.
-func printable(s string) bool {
-	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
-}
-
-// account is the name under which failures are counted: however it is spelled,
-// a name has one counter.
-func account(name string) string {
-	return strings.ToLower(strings.TrimSpace(norm.NFKC.String(name)))
-}

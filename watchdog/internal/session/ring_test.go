@@ -92,7 +92,7 @@ func TestKeysThatAreNone(t *testing.T) {
 		{"URL alphabet", strings.Repeat("-_", 21) + "A=", "line 1: want 32"},
 		{"twice", good + "\n" + good, "line 2: is there twice"},
 		{"one bad line among good", good + "\nx\n", "line 2: want 32"},
-		{"too many", manyKeys(maxKeys+1), "is the most"},
+		{"too many", manyKeys(maxKeys + 1), "is the most"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := ParseRing(secret.New([]byte(tt.file)))
@@ -122,8 +122,9 @@ func manyKeys(n int) string {
 func TestARingDoesNotPrintItsKeys(t *testing.T) {
 	line := NewKey()
 	raw, _ := base64.StdEncoding.DecodeString(line)
-	printed := fmt.Sprintf("%v %+v %#v %s", ringOf(t, line), *ringOf(t, line), ringOf(t, line), ringOf(t, line))
-	for _, form := range []string{line, string(raw), fmt.Sprintf("%x", raw), strings.Trim(fmt.Sprint(raw), "[]"), strings.Trim(fmt.Sprintf("%#v", raw), "[]byte{}")} {
+	r := ringOf(t, line)
+	printed := fmt.Sprintf("%v %+v %#v", r, *r, r) + fmt.Sprint(any(r), r.keys)
+	for _, form := range []string{line, string(raw), fmt.Sprintf("%x", raw), strings.Trim(fmt.Sprint(raw), "[]")} {
 		if strings.Contains(printed, form) {
 			t.Errorf("the key stands in %q", printed)
 		}
