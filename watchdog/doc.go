@@ -39,6 +39,7 @@
 //	2  internal/keyline    reads the options behind a credential in a secret's line
 //	1  auth                decides whether a request may pass, and as whom
 //	1  internal/session    seals what a browser keeps for us
+//	1  internal/page       renders the pages of sign-in
 //	1  internal/setting    describes settings: name, default, meaning, range
 //	1  internal/clientip   finds out who is at the other end
 //	0  secret              reads secret files into values that do not print
