@@ -43,6 +43,7 @@
 //	1  internal/setting    describes settings: name, default, meaning, range
 //	1  internal/clientip   finds out who is at the other end
 //	0  secret              reads secret files into values that do not print
+//	0  internal/totp       knows the codes of authenticator apps, and recovery codes
 //	0  internal/limit      bounds how many, how much and how often
 //	0  internal/transport  sends requests to a server over connections that it keeps
 //	0  internal/inbound    makes the connections of callers cheap for a server
