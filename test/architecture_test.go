@@ -28,6 +28,7 @@ var others = map[string][]string{
 	"internal/dev":      {"go.yaml.in/yaml/v3"},
 	"watchdog":          {"github.com/openfaas/faas-provider/auth"},
 	"internal/password": {"golang.org/x/crypto/", "golang.org/x/text/unicode/norm"},
+	"internal/account":  {"go.yaml.in/yaml/v3"},
 	"internal/config":   {"go.yaml.in/yaml/v3"},
 	"internal/observe":  {"github.com/prometheus/client_golang/"},
 	"internal/session":  {"golang.org/x/crypto/chacha20poly1305"},

@@ -31,6 +31,7 @@
 //	3  auth/bearer         recognises tokens and keys
 //	3  auth/basic          recognises users and passwords
 //	3  auth/hmac           recognises signatures over requests
+//	3  internal/account    reads and edits the users of sign-in
 //	3  auth/authtest       what every method is held to
 //	3  internal/config     turns text into a Config, or into every reason why not
 //	3  internal/upstream   gets an answer from the function
