@@ -24,10 +24,11 @@
 // A package imports only from floors below its own. test/architecture_test.go
 // holds this table and fails when it is not kept.
 //
-//	6  cmd/auth-watchdog   turns arguments into a call and its error into an exit status
-//	5  internal/dev        runs a function's folder without a container
-//	4  watchdog            builds the pipeline, runs it, swaps policies
+//	7  cmd/auth-watchdog   turns arguments into a call and its error into an exit status
+//	6  internal/dev        runs a function's folder without a container
+//	5  watchdog            builds the pipeline, runs it, swaps policies
 //	4  internal/upstream/upstreamtest  what every upstream is held to
+//	4  auth/login          signs people in, and recognises them by their sessions
 //	3  auth/bearer         recognises tokens and keys
 //	3  auth/basic          recognises users and passwords
 //	3  auth/hmac           recognises signatures over requests
@@ -61,6 +62,7 @@
 //	probes    /_/health and /_/ready: no credential, no limit, no record
 //	observe   sees all that follows, refusals and panics too
 //	origin    takes away what the caller says of where it comes from
+//	sign-in   the pages on which people sign in; no request for one gets past them
 //	gate      who, and may they; nothing unauthenticated gets past this line
 //	slots     after the gate, or strangers would fill them
 //	buffer    the whole body, if the function wants its length

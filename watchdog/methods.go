@@ -3,6 +3,8 @@ package watchdog
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 
@@ -12,8 +14,13 @@ import (
 	"auth-watchdog/watchdog/auth/basic"
 	"auth-watchdog/watchdog/auth/bearer"
 	"auth-watchdog/watchdog/auth/hmac"
+	"auth-watchdog/watchdog/auth/login"
+	"auth-watchdog/watchdog/internal/account"
+	"auth-watchdog/watchdog/internal/clientip"
 	"auth-watchdog/watchdog/internal/config"
+	"auth-watchdog/watchdog/internal/observe"
 	"auth-watchdog/watchdog/internal/password"
+	"auth-watchdog/watchdog/internal/session"
 	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
 )
@@ -24,6 +31,7 @@ var methods = map[string]kind{
 	"bearer": kindOf(newBearer),
 	"basic":  kindOf(newBasic),
 	"hmac":   kindOf(newHMAC),
+	"login":  kindOf(newLogin),
 }
 
 // A kind is a type of method: its configuration, and what makes one of it.
@@ -49,14 +57,18 @@ func kindOf[C any, P interface {
 // secrets. What they learn of callers outlives a policy: when the secrets
 // change, it does not begin anew.
 type deps struct {
+	config    *config.Config
+	hasher    *password.Hasher // of all methods together
 	passwords *basic.Memory
+	signIns   *login.Memory
 	replays   map[string]*hmac.Memory // of each method, by its name
-	publicURL string
-	now       func() time.Time // of requests that are judged offline; nil for those of now
+	observer  *observe.Observer       // nil until there is one, and for those who serve nobody
+	now       func() time.Time        // of requests that are judged offline; nil for those of now
 }
 
 func newDeps(c *config.Config) *deps {
-	return &deps{passwords: basic.NewMemory(password.NewHasher()), replays: map[string]*hmac.Memory{}, publicURL: c.PublicURL}
+	h := password.NewHasher()
+	return &deps{config: c, hasher: h, passwords: basic.NewMemory(h), replays: map[string]*hmac.Memory{}}
 }
 
 func newBearer(name string, c bearer.Config, secrets *secret.Set, d *deps) (auth.Method, error) {
@@ -71,7 +83,7 @@ func newHMAC(name string, c hmac.Config, secrets *secret.Set, d *deps) (auth.Met
 	if d.replays[name] == nil {
 		d.replays[name] = c.NewMemory()
 	}
-	o := hmac.Options{PublicURL: d.publicURL, Replays: d.replays[name], Now: d.now, Offline: d.now != nil}
+	o := hmac.Options{PublicURL: d.config.PublicURL, Replays: d.replays[name], Now: d.now, Offline: d.now != nil}
 	if c.VerifyToken != "" {
 		o.VerifyToken = secrets.Value(c.VerifyToken)
 	}
@@ -113,6 +125,51 @@ func basicUsers(c basic.Config, secrets *secret.Set) (*basic.Users, error) {
 		return nil, fmt.Errorf("secrets %q and %q: %w", basic.PairUser, basic.PairPassword, err)
 	}
 	return users, nil
+}
+
+func newLogin(name string, c login.Config, secrets *secret.Set, d *deps) (auth.Method, error) {
+	if d.signIns == nil {
+		d.signIns = login.NewMemory(d.hasher)
+	}
+	users, errUsers := account.Parse(secrets.Value(c.Users))
+	keys, errKeys := session.ParseRing(secrets.Value(c.Keys))
+	var epoch time.Time
+	var errEpoch error
+	if c.Epoch != "" {
+		epoch, errEpoch = login.ParseEpoch(secrets.Value(c.Epoch).Reveal())
+	}
+	if err := errors.Join(inSecret(c.Users, errUsers), inSecret(c.Keys, errKeys), inSecret(c.Epoch, errEpoch)); err != nil {
+		return nil, err
+	}
+	m, err := login.New(name, c, login.Options{
+		Users: users, Keys: keys, Epoch: epoch, PublicURL: d.config.PublicURL, Function: d.config.FunctionName,
+		Memory: d.signIns, AllowDegraded: d.config.AllowDegraded, Proxied: d.config.TrustedProxyHops > 0,
+		Address: d.address, CallID: func(r *http.Request) string { return observe.FromContext(r.Context()).CallID },
+		Report: d.report, FormTimeout: d.config.ReadTimeout, Now: d.now,
+	})
+	if err != nil {
+		return nil, err // not m, which would be a method that is nil
+	}
+	return m, nil
+}
+
+// address stands for the address of a caller, if it is the caller's own: without
+// trusted proxies it may be that of one, and all people have the same.
+func (d *deps) address(r *http.Request) string {
+	if d.config.TrustedProxyHops == 0 && r.TLS == nil {
+		return ""
+	}
+	a := observe.FromContext(r.Context()).Address
+	if !a.IsValid() {
+		return ""
+	}
+	return clientip.Key(a)
+}
+
+func (d *deps) report(r *http.Request, level slog.Level, event, userID string, attrs ...slog.Attr) {
+	if d.observer != nil {
+		d.observer.Event(r, level, event, userID, attrs...)
+	}
 }
 
 // inSecret says in each line of err which secret it is about.

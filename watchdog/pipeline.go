@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/auth/login"
 	"auth-watchdog/watchdog/internal/clientip"
 	"auth-watchdog/watchdog/internal/limit"
 	"auth-watchdog/watchdog/internal/observe"
@@ -24,6 +25,7 @@ func (w *Watchdog) stages() []stage {
 		{"probes", w.probes},     // health and readiness: no credential, no limit, no record
 		{"observe", w.observe},   // sees all that follows, refusals and panics too
 		{"origin", w.origin},     // takes away what the caller says of where it comes from
+		{"sign-in", w.signIn},    // the pages on which people sign in; no request for one gets past them
 		{"gate", w.gate.Wrap},    // who, and may they; nothing unauthenticated gets past this line
 		{"slots", w.slots},       // after the gate, or strangers would fill them
 		{"buffer", w.buffer},     // the whole body, if the function wants its length
@@ -54,6 +56,18 @@ func (w *Watchdog) origin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.trust.Sanitize(r, observe.FromContext(r.Context()).Address)
 		next.ServeHTTP(rw, r)
+	})
+}
+
+func (w *Watchdog) signIn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		pages := w.pages.Load()
+		if pages == nil || !login.IsPage(r.URL.Path) {
+			next.ServeHTTP(rw, r)
+			return
+		}
+		observe.FromContext(r.Context()).Reason = "sign_in"
+		pages.ServeHTTP(rw, r)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/auth/login"
 	"auth-watchdog/watchdog/internal/config"
 	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
@@ -19,6 +20,7 @@ import (
 type builtPolicy struct {
 	*auth.Policy
 	methods []auth.Method // in the order of the configuration
+	pages   *login.Method // the one that has pages; nil if there is none
 }
 
 // secretNames are the names of all secrets that a policy needs.
@@ -48,8 +50,16 @@ func buildPolicy(p config.Policy, secrets source, d *deps) (*builtPolicy, settin
 	var ps setting.Problems
 	built := &builtPolicy{}
 	byName := map[string]auth.Method{}
+	signIns := 0
 	for _, m := range p.Methods {
 		method := buildMethod(&ps, m, secrets, d)
+		if m.Type == "login" {
+			signIns++
+			if signIns == 2 {
+				ps.Add(m.Where, "methods."+m.Name, errors.New("is the second method of the type login, and there is one place to sign in"))
+			}
+			built.pages, _ = method.(*login.Method)
+		}
 		byName[m.Name] = method
 		built.methods = append(built.methods, method)
 	}

@@ -57,6 +57,7 @@ func (w *Watchdog) renew(set *secret.Set, err error) {
 		u.Renew()
 	}
 	w.gate.Swap(policy.Policy)
+	w.pages.Store(policy.pages)
 	w.observer.Keep(policy.credentials())
 	w.log.Info("the secrets have changed and are in force")
 }

@@ -56,7 +56,7 @@ func tables() map[string]string {
 func TestTables(t *testing.T) {
 	placed := map[string]bool{}
 	for _, path := range []string{
-		"../README.md", "README.md", "auth/bearer/README.md", "auth/basic/README.md", "auth/hmac/README.md",
+		"../README.md", "README.md", "auth/bearer/README.md", "auth/basic/README.md", "auth/hmac/README.md", "auth/login/README.md",
 	} {
 		text, err := os.ReadFile(path)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"auth-watchdog/watchdog/auth/login"
 	"auth-watchdog/watchdog/internal/config"
 	"auth-watchdog/watchdog/internal/setting"
 	"auth-watchdog/watchdog/secret"
@@ -45,10 +46,38 @@ func (t *TryOut) Public() []string {
 func (t *TryOut) NewSecret(secretName, name string, expires time.Time) (content, credential string, err error) {
 	for _, m := range t.config.Policy.Methods {
 		if slices.Contains(m.Section.Secrets(), secretName) {
-			return m.Section.NewSecret(secretName, name, expires)
+			return m.Section.NewSecret(secretName, name, t.scopes(m.Name), expires)
 		}
 	}
 	return "", "", fmt.Errorf("secret %q: the policy does not need it", secretName)
+}
+
+// scopes are all that rules want of credentials of a method.
+func (t *TryOut) scopes(method string) []string {
+	var list []string
+	for _, r := range t.config.Policy.Rules {
+		if slices.Contains(r.Accept, method) || slices.Contains(r.All, method) {
+			list = append(list, r.Scopes...)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// SignIn is how people sign in, of a policy by which they do.
+type SignIn struct {
+	Users string // the secret that has them
+	Path  string // of the page
+}
+
+// SignIn returns how people sign in; false if they do not.
+func (t *TryOut) SignIn() (SignIn, bool) {
+	for _, m := range t.config.Policy.Methods {
+		if c, ok := m.Section.(*login.Config); ok {
+			return SignIn{c.Users, login.SignInPath}, true
+		}
+	}
+	return SignIn{}, false
 }
 
 // An Example is a request that the policy admits.
@@ -69,7 +98,7 @@ func (t *TryOut) Examples(base string, show func(name string) string) ([]Example
 	if err != nil {
 		return nil, err
 	}
-	p := setting.Presentation{Show: show, Value: set.Value, PublicURL: c.PublicURL}
+	p := setting.Presentation{Show: show, Value: set.Value, Function: c.FunctionName, PublicURL: c.PublicURL}
 	var list []Example
 	var errs []error
 	for _, rule := range c.Policy.Rules {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"auth-watchdog/watchdog/auth"
+	"auth-watchdog/watchdog/auth/login"
 	"auth-watchdog/watchdog/internal/clientip"
 	"auth-watchdog/watchdog/internal/config"
 	"auth-watchdog/watchdog/internal/limit"
@@ -57,6 +58,7 @@ type Watchdog struct {
 	audit    io.Closer // nil if it is not a file of its own
 	observer *observe.Observer
 	gate     *auth.Gate
+	pages    atomic.Pointer[login.Method] // of the policy in force; nil if people do not sign in
 	buffers  *auth.Buffers
 	deps     *deps
 	secrets  *secret.Watcher
@@ -123,6 +125,8 @@ func New(o Options) (*Watchdog, error) {
 		Log: w.log, Access: observe.NewAccessLog(o.Stderr, cfg.LogFormat, w.log), Audit: audit, Function: cfg.FunctionName,
 		Address: w.trust.Of, WriteTimeout: cfg.WriteTimeout, ReadTimeout: cfg.ReadTimeout,
 	})
+	w.deps.observer = w.observer
+	w.pages.Store(policy.pages)
 	w.observer.Keep(policy.credentials())
 	w.buffers = auth.NewBuffers(cfg.MaxBody, cfg.MaxBuffered)
 	w.limits = limit.NewSlots(cfg.MaxInflight)

@@ -61,11 +61,11 @@ func (c *Config) Check() setting.Problems { return nil }
 // NewSecret makes the content of one of the method's secrets for a try-out,
 // for a user of the given name. Of a file of users it also returns what the
 // caller then presents, "name:password".
-func (c *Config) NewSecret(secretName, name string, expires time.Time) (file, credential string, err error) {
+func (c *Config) NewSecret(secretName, name string, scopes []string, expires time.Time) (file, credential string, err error) {
 	pass := rand.Text()
 	switch {
 	case c.Secret != "":
-		file, err = NewLine(name, pass, nil, expires)
+		file, err = NewLine(name, pass, scopes, expires)
 		return file, name + ":" + pass, err
 	case secretName == PairUser:
 		return name, "", nil

@@ -686,18 +686,18 @@ func TestPresent(t *testing.T) {
 // TestNewSecret wants that what is made up for a try-out is good.
 func TestNewSecret(t *testing.T) {
 	pair := Config{}
-	name, _, err := pair.NewSecret(PairUser, "dev", time.Time{})
+	name, _, err := pair.NewSecret(PairUser, "dev", nil, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pass, credential, err := pair.NewSecret(PairPassword, "dev", time.Time{})
+	pass, credential, err := pair.NewSecret(PairPassword, "dev", nil, time.Time{})
 	if err != nil || name != "dev" || credential != "" {
 		t.Fatalf("got %q, %q and %v", name, credential, err)
 	}
 	if _, err := Pair(name, pass); err != nil {
 		t.Error(err)
 	}
-	file, credential, err := (&Config{Secret: "users"}).NewSecret("users", "dev", time.Now().Add(time.Hour))
+	file, credential, err := (&Config{Secret: "users"}).NewSecret("users", "dev", nil, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

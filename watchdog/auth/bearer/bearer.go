@@ -56,8 +56,8 @@ func (c *Config) Check() setting.Problems { return nil }
 
 // NewSecret makes the content of the method's secret for a try-out, one line
 // under the given name, and the key that callers then present.
-func (c *Config) NewSecret(_, name string, expires time.Time) (file, credential string, err error) {
-	l := Line{Name: name, Key: NewKey(), Expires: expires}
+func (c *Config) NewSecret(_, name string, scopes []string, expires time.Time) (file, credential string, err error) {
+	l := Line{Name: name, Key: NewKey(), Scopes: scopes, Expires: expires}
 	file, err = l.Digested()
 	return file, l.Key, err
 }

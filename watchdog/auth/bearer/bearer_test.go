@@ -370,7 +370,7 @@ func TestConfig(t *testing.T) {
 	if got := c.Headers(); len(got) != 1 || got[0] != "Authorization" {
 		t.Errorf("got the headers %q", got)
 	}
-	file, key, err := c.NewSecret("", "dev", time.Now().Add(time.Hour))
+	file, key, err := c.NewSecret("", "dev", nil, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -222,7 +222,7 @@ func exampleBody(s Scheme) string {
 
 // NewSecret makes the content of one of the method's secrets for a try-out.
 // There is nothing else for the caller to present.
-func (c *Config) NewSecret(secretName, _ string, _ time.Time) (file, credential string, err error) {
+func (c *Config) NewSecret(secretName, _ string, _ []string, _ time.Time) (file, credential string, err error) {
 	schemes, ps := c.schemes()
 	if err := ps.Err(); err != nil {
 		return "", "", err

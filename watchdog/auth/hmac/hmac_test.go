@@ -807,7 +807,7 @@ func TestNewSecret(t *testing.T) {
 	for name, c := range map[string]Config{
 		"default": {}, "github": {Preset: "github"}, "hex": scheme(KeyForm{Encoding: KeyHex}), "prefix": scheme(KeyForm{Encoding: KeyBase64, StripPrefix: "whsec_"}),
 	} {
-		file, credential, err := c.NewSecret("", "dev", time.Time{})
+		file, credential, err := c.NewSecret("", "dev", nil, time.Time{})
 		if err != nil || credential != "" {
 			t.Errorf("%s: got %q and %v", name, credential, err)
 			continue
@@ -818,7 +818,7 @@ func TestNewSecret(t *testing.T) {
 	}
 	for name, p := range Presets {
 		c := Config{Preset: name}
-		file, _, err := c.NewSecret("webhook-secret", "dev", time.Time{})
+		file, _, err := c.NewSecret("webhook-secret", "dev", nil, time.Time{})
 		if err != nil && !p.Schemes[0].Alg.isAsymmetric() {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -830,7 +830,7 @@ func TestNewSecret(t *testing.T) {
 		}
 	}
 	c := Config{Scheme: Scheme{Alg: Ed25519, Signature: Signature{Headers: []string{"X-Sig"}}, Key: KeyForm{Encoding: KeyHex}}}
-	if _, _, err := c.NewSecret("", "dev", time.Time{}); err == nil {
+	if _, _, err := c.NewSecret("", "dev", nil, time.Time{}); err == nil {
 		t.Error("a public key was made up")
 	}
 }

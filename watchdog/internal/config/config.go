@@ -63,6 +63,7 @@ type Config struct {
 	PublicURL          string
 	ForwardCredentials bool
 	AllowOpenUpstream  bool
+	AllowDegraded      bool
 
 	Policy Policy
 }
@@ -251,7 +252,7 @@ func (c *raw) fields() []setting.Field {
 		},
 		{
 			Name: "public_url", Value: setting.Checked(&c.PublicURL, "a URL such as https://gw.example.com/function/hook", isPublicURL),
-			Meaning: "the URL that callers use, for the senders that sign it; never taken from a header",
+			Meaning: "the URL that callers use, for the senders that sign it and for sign-in, which needs it; never taken from a header",
 		},
 		{
 			Name: "forward_credentials", Default: "false", Value: setting.Bool(&c.ForwardCredentials),
@@ -260,6 +261,10 @@ func (c *raw) fields() []setting.Field {
 		{
 			Name: "allow_open_upstream", Default: "false", Value: setting.Bool(&c.AllowOpenUpstream),
 			Meaning: "only warn when the function can be reached without the watchdog",
+		},
+		{
+			Name: "allow_degraded", Default: "false", Value: setting.Bool(&c.AllowDegraded),
+			Meaning: "take second factors (`login`) although each process remembers by itself, and until it ends, which codes were used",
 		},
 	}
 }

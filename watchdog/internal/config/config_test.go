@@ -225,6 +225,10 @@ func rows() []row {
 			name: "allow_open_upstream", get: func(c *config.Config) any { return c.AllowOpenUpstream },
 			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"yes"}, want: wantBool,
 		},
+		{
+			name: "allow_degraded", get: func(c *config.Config) any { return c.AllowDegraded },
+			unset: false, good: map[string]any{"true": true, "false": false}, bad: []string{"yes"}, want: wantBool,
+		},
 	}
 }
 

@@ -38,9 +38,9 @@ type Section interface {
 	Present(r *http.Request, p setting.Presentation) (body string, err error)
 
 	// NewSecret makes the content of one of the method's secrets for a
-	// try-out, with a credential of the given name. credential is what a
-	// caller then presents; if empty, that is the content itself.
-	NewSecret(secretName, name string, expires time.Time) (content, credential string, err error)
+	// try-out, with a credential of the given name and scopes. credential is
+	// what a caller then presents; if empty, that is the content itself.
+	NewSecret(secretName, name string, scopes []string, expires time.Time) (content, credential string, err error)
 }
 
 // Kinds makes an empty Section for each type of method.

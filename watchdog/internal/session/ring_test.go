@@ -124,7 +124,7 @@ func TestARingDoesNotPrintItsKeys(t *testing.T) {
 	raw, _ := base64.StdEncoding.DecodeString(line)
 	r := ringOf(t, line)
 	printed := fmt.Sprintf("%v %+v %#v", r, *r, r) + fmt.Sprint(any(r), r.keys)
-	for _, form := range []string{line, string(raw), fmt.Sprintf("%x", raw), strings.Trim(fmt.Sprint(raw), "[]")} {
+	for _, form := range []string{line, string(raw), fmt.Sprintf("%x", raw), strings.Trim(fmt.Sprintf("%d", raw), "[]")} {
 		if strings.Contains(printed, form) {
 			t.Errorf("the key stands in %q", printed)
 		}

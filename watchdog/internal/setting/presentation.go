@@ -10,6 +10,9 @@ type Presentation struct {
 	// Value returns a secret, for signing with it.
 	Value func(name string) secret.Value
 
+	// Function is the function's name.
+	Function string
+
 	// PublicURL is the URL that callers use, empty if it is not known.
 	PublicURL string
 }

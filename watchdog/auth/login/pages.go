@@ -1,0 +1,176 @@
+package login
+
+import (
+	"errors"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"auth-watchdog/watchdog/internal/page"
+)
+
+// folder is where the pages are. Everything below it is theirs.
+const folder = "/_/auth/"
+
+// SignInPath is where people sign in.
+const SignInPath = folder + "sign-in"
+
+// IsPage reports whether a path belongs to the pages of sign-in.
+func IsPage(path string) bool {
+	return strings.HasPrefix(path, folder) || path == strings.TrimSuffix(folder, "/")
+}
+
+// ServeHTTP answers for the pages. No request comes any further.
+func (m *Method) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	page.SetHeaders(w.Header(), m.secure && !m.cameByPlainHTTP(r))
+	var get, post func(http.ResponseWriter, *http.Request)
+	switch strings.TrimPrefix(r.URL.Path, folder) {
+	case "sign-in":
+		get, post = m.showSignIn, m.form(m.signIn)
+	case "second-factor":
+		get, post = m.showSecondFactor, m.form(m.secondFactor)
+	case "sign-out":
+		get, post = m.showSignOut, m.form(m.signOut)
+	case "style.css":
+		get = m.pages.Style
+	case "logo":
+		get = m.pages.Logo
+	default:
+		m.pages.Error(w, http.StatusNotFound, m.CallID(r))
+		return
+	}
+	switch {
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+		get(w, r)
+	case r.Method == http.MethodPost && post != nil:
+		post(w, r)
+	default:
+		allow := "GET, HEAD"
+		if post != nil {
+			allow += ", POST"
+		}
+		w.Header().Set("Allow", allow)
+		m.pages.Error(w, http.StatusMethodNotAllowed, m.CallID(r))
+	}
+}
+
+// maxForm is the most of a form in bytes.
+const maxForm = 64 << 10
+
+// form puts before a handler what all forms need: that a page of ours has sent
+// it, in time, whole, and each field once.
+func (m *Method) form(next func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !m.isOursOrNoBrowser(r) {
+			m.foreign(w, r)
+			return
+		}
+		if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil && r.ContentLength != 0 || err == nil && mediaType != "application/x-www-form-urlencoded" {
+			m.pages.Error(w, http.StatusUnsupportedMediaType, m.CallID(r))
+			return
+		}
+		if m.FormTimeout > 0 && r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(m.FormTimeout))
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		err := r.ParseForm()
+		twice := func(values []string) bool { return len(values) > 1 }
+		switch tooLarge := (*http.MaxBytesError)(nil); {
+		case errors.As(err, &tooLarge):
+			m.pages.Error(w, http.StatusRequestEntityTooLarge, m.CallID(r))
+		case err != nil, slices.ContainsFunc(fieldsOf(r.PostForm), twice):
+			m.pages.Error(w, http.StatusBadRequest, m.CallID(r))
+		default:
+			next(w, r)
+		}
+	}
+}
+
+func fieldsOf(form url.Values) [][]string {
+	var list [][]string
+	for _, values := range form {
+		list = append(list, values)
+	}
+	return list
+}
+
+// isOursOrNoBrowser reports whether nobody else can have had a browser send a
+// form. Programs say nothing of where they are, and have no cookies.
+func (m *Method) isOursOrNoBrowser(r *http.Request) bool {
+	if r.Header["Origin"] == nil && r.Header["Sec-Fetch-Site"] == nil {
+		return !m.hasCookie(r)
+	}
+	return m.isOurs(r, false)
+}
+
+func (m *Method) hasCookie(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header["Cookie"], func(line string) bool { return strings.Contains(line, cookiePrefix) })
+}
+
+// foreign answers a form that no page of ours has sent, or one that was opened
+// under another address than the public one: then nothing would work, and the
+// reader is told why.
+func (m *Method) foreign(w http.ResponseWriter, r *http.Request) {
+	m.Report(r, slog.LevelWarn, "malicious_csrf", "", slog.String("description", "the form was sent by "+m.maker(r)+", and public_url is of "+m.origin))
+	opened, err := url.Parse(r.Header.Get("Origin"))
+	site := r.Header.Get("Sec-Fetch-Site")
+	switch known := err == nil && opened.Host != ""; {
+	case known && m.secure && opened.Scheme == "http" && site == "":
+		m.pages.PlainHTTP(w, http.StatusForbidden, page.PlainHTTP{Opened: opened.String(), Want: m.origin + m.path("sign-in")})
+	case known && (site == "same-origin" || site == ""):
+		m.pages.WrongOrigin(w, http.StatusForbidden, page.WrongOrigin{Opened: opened.String(), Want: m.origin + m.path("sign-in")})
+	default:
+		m.pages.Error(w, http.StatusForbidden, m.CallID(r))
+	}
+}
+
+// cameByPlainHTTP reports whether a page was certainly opened over plain http,
+// as far as those in front of us can be believed.
+func (m *Method) cameByPlainHTTP(r *http.Request) bool {
+	return r.TLS == nil && m.Proxied && r.Header.Get("X-Forwarded-Proto") == "http"
+}
+
+// seemsPlainHTTP reports whether a browser has opened a page in a way in which
+// it would not keep the cookie of a session, so that people would be asked to
+// sign in for ever. Over https, and on this very machine, browsers say how a
+// page is fetched.
+func (m *Method) seemsPlainHTTP(r *http.Request) bool {
+	switch {
+	case !m.secure || r.TLS != nil:
+		return false
+	case m.Proxied:
+		return m.cameByPlainHTTP(r)
+	}
+	return strings.HasPrefix(r.UserAgent(), "Mozilla/") && r.Header["Sec-Fetch-Mode"] == nil && r.Header["Sec-Fetch-Site"] == nil
+}
+
+// plainHTTP says what is wrong with plain http, and reports whether it was.
+func (m *Method) plainHTTP(w http.ResponseWriter, r *http.Request) bool {
+	if !m.seemsPlainHTTP(r) {
+		return false
+	}
+	want := m.origin + m.path("sign-in")
+	if back := r.URL.Query().Get("return_to"); back != "" {
+		want += "?return_to=" + url.QueryEscape(m.returnTo(back))
+	}
+	m.pages.PlainHTTP(w, http.StatusBadRequest, page.PlainHTTP{Opened: "http://" + r.Host, Want: want})
+	return true
+}
+
+// see sends the browser on after a form.
+func see(w http.ResponseWriter, location string) {
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// with is the address of a page that leads back to another.
+func (m *Method) with(name, returnTo string) string {
+	if returnTo == m.prefix+"/" {
+		return m.path(name)
+	}
+	return m.path(name) + "?return_to=" + url.QueryEscape(returnTo)
+}
