@@ -86,6 +86,7 @@ type Example struct {
 	Request *http.Request
 	Body    string
 	Once    bool // it is admitted once, and not for long
+	SignIn  bool // it brings the session of a person
 }
 
 // Examples returns a request for each way in that the policy has. base is the
@@ -134,6 +135,9 @@ func example(p config.Policy, match, base string, names []string, present settin
 		}
 		if s, ok := m.Section.(interface{ PresentsOnce() bool }); ok {
 			e.Once = e.Once || s.PresentsOnce()
+		}
+		if _, ok := m.Section.(*login.Config); ok {
+			e.SignIn = true
 		}
 		body, err := m.Section.Present(r, present)
 		if err != nil {

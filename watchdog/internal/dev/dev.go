@@ -197,15 +197,16 @@ func (d *desk) prepare(round int) (*build, error) {
 	if path := strings.TrimPrefix(environ["auth_config"], imageFolder); path != "" && !filepath.IsAbs(path) {
 		environ["auth_config"] = filepath.Join(work, path)
 	}
-	var list []string
-	for name, value := range environ {
-		list = append(list, name+"="+value)
-	}
-	b.settings = watchdog.Environ(list)
-
-	if b.tryOut, err = watchdog.NewTryOut(b.settings); err != nil {
+	if b.tryOut, err = watchdog.NewTryOut(settingsOf(environ)); err != nil {
 		return nil, err
 	}
+	if _, ok := b.tryOut.SignIn(); ok && environ["public_url"] != d.base() {
+		environ["public_url"] = d.base() // sign-in works at this address and at no other
+		if b.tryOut, err = watchdog.NewTryOut(settingsOf(environ)); err != nil {
+			return nil, err
+		}
+	}
+	b.settings = settingsOf(environ)
 	if round == 0 {
 		if err := d.secrets.fill(b.tryOut, s.function.Secrets); err != nil {
 			return nil, err
@@ -213,9 +214,22 @@ func (d *desk) prepare(round int) (*build, error) {
 	}
 	b.watchdog, err = watchdog.New(watchdog.Options{
 		Settings: b.settings, Folder: work,
-		Environ: slices.Concat(d.Environ, list), Stdout: d.Stdout, Stderr: d.Stderr, Version: "dev",
+		Environ: slices.Concat(d.Environ, list(environ)), Stdout: d.Stdout, Stderr: d.Stderr, Version: "dev",
 	})
 	return b, err
+}
+
+// base is the URL of the function.
+func (d *desk) base() string { return "http://127.0.0.1:" + strconv.Itoa(d.Port) }
+
+func settingsOf(environ map[string]string) watchdog.Settings { return watchdog.Environ(list(environ)) }
+
+func list(environ map[string]string) []string {
+	var list []string
+	for name, value := range environ {
+		list = append(list, name+"="+value)
+	}
+	return list
 }
 
 func lookup(environ []string, name string) string {
@@ -290,7 +304,7 @@ func sources(s *stack, t *template) [sha256.Size]byte {
 
 // welcome prints a command for each way into a function.
 func (d *desk) welcome(b *build) {
-	base := "http://127.0.0.1:" + strconv.Itoa(d.Port)
+	base := d.base()
 	examples, err := b.tryOut.Examples(base, func(name string) string {
 		if s := d.secrets.shown[name]; s != "" {
 			return s
@@ -302,6 +316,10 @@ func (d *desk) welcome(b *build) {
 	}
 	fmt.Fprintf(d.Stdout, "\n%s is at %s\n\n", b.stack.name, base)
 	for _, e := range examples {
+		if e.SignIn {
+			d.welcomePeople(b, e)
+			continue
+		}
 		once := ""
 		if e.Once {
 			once = ", good once and for some minutes; auth-watchdog sign makes another"
@@ -314,6 +332,21 @@ func (d *desk) welcome(b *build) {
 	if len(examples) == 0 {
 		fmt.Fprintf(d.Stdout, "# no credential is asked for\ncurl %s/\n\n", base)
 	}
+}
+
+// welcomePeople says how to sign in, in a browser and with curl.
+func (d *desk) welcomePeople(b *build, e watchdog.Example) {
+	signIn, _ := b.tryOut.SignIn()
+	url := d.base() + e.Request.URL.RequestURI()
+	who, word := "NAME", "PASSWORD"
+	if shown := d.secrets.shown[signIn.Users]; strings.HasPrefix(shown, devName+":") {
+		who, word, _ = strings.Cut(shown, ":")
+		fmt.Fprintf(d.Stdout, "# %s: open %s in a browser and sign in as %s with the password %s\n", strings.Join(e.Methods, " and "), url, who, word)
+	} else {
+		fmt.Fprintf(d.Stdout, "# %s: open %s in a browser and sign in as one of the users in %s\n",
+			strings.Join(e.Methods, " and "), url, filepath.Join(d.secrets.path, signIn.Users))
+	}
+	fmt.Fprintf(d.Stdout, "curl -i -L -b \"\" -d username=%s -d password=%s -d return_to=%s %s%s\n\n", who, word, e.Request.URL.RequestURI(), d.base(), signIn.Path)
 }
 
 // curl writes a request as a command for the shell. A credential may have
