@@ -3,6 +3,7 @@ package watchdog
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"auth-watchdog/watchdog/internal/setting"
@@ -60,4 +61,5 @@ func (w *Watchdog) renew(set *secret.Set, err error) {
 	w.pages.Store(policy.pages)
 	w.observer.Keep(policy.credentials())
 	w.log.Info("the secrets have changed and are in force")
+	w.observer.System("authz_change", slog.String("description", "the secrets have changed and are in force"))
 }

@@ -65,6 +65,8 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	// A caller that takes no answer must not hold up the end.
 	defer context.AfterFunc(w.hurry, func() { _ = servers[0].Close() })()
 	w.serving.Store(true)
+	w.observer.System("sys_startup", slog.String("version", w.version))
+	defer w.observer.System("sys_shutdown")
 	w.log.Info("listening", "address", main.Addr().String(), "mode", string(w.config.Mode),
 		"function", w.config.FunctionName, "version", w.version)
 

@@ -64,13 +64,17 @@ const maxForm = 64 << 10
 // form puts before a handler what all forms need: that a page of ours has sent
 // it, in time, whole, and each field once.
 func (m *Method) form(next func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request) {
+	bad := func(w http.ResponseWriter, r *http.Request, status int, why string) {
+		m.Report(r, slog.LevelWarn, "input_validation_fail", "", slog.Int("status", status), slog.String("description", why))
+		m.pages.Error(w, status, m.CallID(r))
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !m.isOursOrNoBrowser(r) {
 			m.foreign(w, r)
 			return
 		}
 		if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil && r.ContentLength != 0 || err == nil && mediaType != "application/x-www-form-urlencoded" {
-			m.pages.Error(w, http.StatusUnsupportedMediaType, m.CallID(r))
+			bad(w, r, http.StatusUnsupportedMediaType, "not the form of a page")
 			return
 		}
 		if m.FormTimeout > 0 && r.ContentLength != 0 {
@@ -81,9 +85,9 @@ func (m *Method) form(next func(http.ResponseWriter, *http.Request)) func(http.R
 		twice := func(values []string) bool { return len(values) > 1 }
 		switch tooLarge := (*http.MaxBytesError)(nil); {
 		case errors.As(err, &tooLarge):
-			m.pages.Error(w, http.StatusRequestEntityTooLarge, m.CallID(r))
+			bad(w, r, http.StatusRequestEntityTooLarge, "a form that is too large")
 		case err != nil, slices.ContainsFunc(fieldsOf(r.PostForm), twice):
-			m.pages.Error(w, http.StatusBadRequest, m.CallID(r))
+			bad(w, r, http.StatusBadRequest, "a form that can't be read, or has a field twice")
 		default:
 			next(w, r)
 		}

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -35,7 +36,9 @@ func event(r auth.Reason) string {
 		return "authn_login_fail"
 	case auth.UnknownTopic:
 		return "input_validation_fail"
-	case auth.SessionExpired, auth.SessionRevoked:
+	case auth.SessionExpired:
+		return "session_expired"
+	case auth.SessionRevoked:
 		return "session_use_after_expire"
 	case auth.SessionUnreadable:
 		return "crypt_decrypt_fail"
@@ -66,6 +69,12 @@ func (o *Observer) Event(req *http.Request, level slog.Level, name, userID strin
 	}
 	attrs = o.about(req, FromContext(req.Context()), attrs...)
 	o.Audit.LogAttrs(req.Context(), level, name, attrs...) //nolint:sloglint // of a closed set
+}
+
+// System writes an audit event that is about no request.
+func (o *Observer) System(name string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("appid", "auth-watchdog"), slog.String("function", o.Function)}, attrs...)
+	o.Audit.LogAttrs(context.Background(), slog.LevelInfo, name, attrs...) //nolint:sloglint // of a closed set
 }
 
 // about says which request an event is of, after what it is. What the caller has sent is cut to a
