@@ -5,10 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"auth-watchdog/watchdog"
 )
 
 // Credentials of the measurement alone: the programs that know them listen on
@@ -26,7 +30,18 @@ const signedBody = 1 << 10
 // writeSecrets writes a secret for each method.
 func writeSecrets(folder string) error {
 	digest := sha256.Sum256([]byte(key))
+	people, err := watchdog.NewTryOut(watchdog.Settings{"auth": "login", "mode": "static"})
+	if err != nil {
+		return err
+	}
+	users, _, errUsers := people.NewSecret("users", user, time.Time{})
+	keys, _, errKeys := people.NewSecret("session-keys", user, time.Time{})
+	if err := errors.Join(errUsers, errKeys); err != nil {
+		return err
+	}
 	for name, text := range map[string]string{
+		"users":               users,
+		"session-keys":        keys,
 		"api-key":             "bench sha256:" + hex.EncodeToString(digest[:]),
 		"basic-auth-user":     user,
 		"basic-auth-password": password,
@@ -37,6 +52,22 @@ func writeSecrets(folder string) error {
 		}
 	}
 	return nil
+}
+
+// signedIn is the header of somebody who has signed in to a watchdog with these
+// settings.
+func signedIn(s settings, address string) (header [2]string, err error) {
+	people, err := watchdog.NewTryOut(watchdog.Settings{
+		"auth": s["auth"], "mode": "static", "secret_mount_path": s["secret_mount_path"], "public_url": s["public_url"],
+	})
+	if err != nil {
+		return header, err
+	}
+	examples, err := people.Examples("http://"+address, func(string) string { return "" })
+	if err != nil {
+		return header, err
+	}
+	return [2]string{"Cookie", examples[0].Request.Header.Get("Cookie")}, nil
 }
 
 // A request is what is sent over and over.

@@ -62,6 +62,7 @@ func rows(prefork int) []row {
 		{ours, "http-unix", "bearer", overSocket},
 		{ours, "http-unix", "basic", overSocket},
 		{ours, "http-unix", "hmac", overSocket},
+		{ours, "http-unix", "login", overSocket},
 		{ours, "http-tcp", "none", overPort},
 		{ours, "http-tcp", "bearer", overPort},
 		{ours, "streaming", "none", streaming},
@@ -72,6 +73,7 @@ func rows(prefork int) []row {
 		{inproc, "inproc", "bearer", inProcess},
 		{inproc, "inproc", "basic", inProcess},
 		{inproc, "inproc", "hmac", inProcess},
+		{inproc, "inproc", "login", inProcess},
 		{ours, "static", "none", files},
 		{ours, "static", "bearer", files},
 		bareRow,
@@ -118,6 +120,7 @@ func comparisons(prefork int) []comparison {
 		{ours: bearer, theirs: row{ofPeer, "http", "none", overPort}, connections: 64},
 		{ours: bearer, theirs: row{webProxy, "http", "bearer", nil}},
 		{ours: row{inproc, "inproc", "bearer", inProcess}, theirs: bareRow},
+		{ours: row{ours, "http-unix", "login", overSocket}, theirs: bearer},
 		{ours: row{ours, "streaming", "bearer", streaming}, theirs: row{classic, "fork", "none", streaming}},
 		{ours: row{ours, "serializing", "bearer", serializing}, theirs: row{classic, "fork", "none", streaming}},
 	}

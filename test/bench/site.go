@@ -121,6 +121,12 @@ func (s *site) begin(r row) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.auth == "login" {
+		settings["public_url"] = "http://" + t.address
+		if t.request.header, err = signedIn(settings, t.address); err != nil {
+			return nil, err
+		}
+	}
 	command := []string{s.programs[r.program]}
 	switch r.program {
 	case bare:

@@ -327,7 +327,13 @@ func (m *Method) sessionCookie(s *session.Session) (*http.Cookie, error) {
 
 // Invite implements [auth.Inviter].
 func (m *Method) Invite(r *http.Request, why auth.Reason) (location string) {
-	if !isNavigation(r) {
+	switch {
+	case isNavigation(r):
+	case r.Method == http.MethodPost && r.Header.Get("Sec-Fetch-Mode") == "navigate":
+		// A form that was sent after the session had ended. What stood in it is
+		// lost, and its address may be none to open.
+		return m.path("sign-in")
+	default:
 		return ""
 	}
 	to := "sign-in"

@@ -18,6 +18,8 @@ type site struct {
 	secure bool   // the origin is one of https
 	prefix string // of every path: "/function/hook", or empty
 	group  string
+
+	cookies [kinds]struct{ name, purpose string }
 }
 
 func newSite(group, function, publicURL string) (site, error) {
@@ -43,6 +45,12 @@ func newSite(group, function, publicURL string) (site, error) {
 		s.host = net.JoinHostPort(strings.Trim(s.host, "[]"), p)
 	}
 	s.origin = u.Scheme + "://" + s.host
+	for k, suffix := range suffixes {
+		name := cookiePrefix + s.group + suffix
+		// What is sealed is bound to the cookie, the group and the origin. None of
+		// them holds a NUL.
+		s.cookies[k].name, s.cookies[k].purpose = name, name+"\x00"+s.origin
+	}
 	return s, nil
 }
 
@@ -57,13 +65,17 @@ func isLoopback(host string) bool {
 func (s *site) path(name string) string { return s.prefix + folder + name }
 
 // A kind is one of the cookies that a browser keeps for us.
-type kind string
+type kind int
 
 const (
-	kindSession kind = ""
-	kindStep    kind = ".step"   // the password was right, and a code is awaited
-	kindDevice  kind = ".device" // somebody has signed in with this browser before
+	kindSession kind = iota
+	kindStep         // the password was right, and a code is awaited
+	kindDevice       // somebody has signed in with this browser before
+	kinds
 )
+
+// suffixes are the ends of their names. A group has no dot.
+var suffixes = [kinds]string{kindStep: ".step", kindDevice: ".device"}
 
 // cookiePrefix has browsers keep what begins with it only from an answer of the
 // very host over TLS, for all its paths, and away from scripts (draft-ietf-
@@ -71,11 +83,9 @@ const (
 // function.
 const cookiePrefix = "__Host-Http-aw-"
 
-func (s *site) cookieName(k kind) string { return cookiePrefix + s.group + string(k) }
+func (s *site) cookieName(k kind) string { return s.cookies[k].name }
 
-// purpose binds what is sealed to the cookie, the origin and the group. None of
-// them holds a NUL.
-func (s *site) purpose(k kind) string { return s.cookieName(k) + "\x00" + s.origin }
+func (s *site) purpose(k kind) string { return s.cookies[k].purpose }
 
 func (s *site) seal(ring *session.Ring, k kind, content *session.Session) (string, error) {
 	return ring.Seal(s.purpose(k), content.Encode())
