@@ -83,9 +83,9 @@ func TestSenders(t *testing.T) {
 	secrets, privates := map[string]string{}, map[string]string{}
 	var policy strings.Builder
 	policy.WriteString("methods:\n")
-	names := slices.Sorted(maps.Keys(hmac.Presets))
+	names := slices.Sorted(maps.Keys(hmac.Presets()))
 	for _, n := range names {
-		privates[n], secrets[n] = keysOf(t, hmac.Presets[n].Schemes[0])
+		privates[n], secrets[n] = keysOf(t, hmac.Presets()[n].Schemes[0])
 		fmt.Fprintf(&policy, "  %s: {type: hmac, preset: %s, secret: %s}\n", n, n, n)
 	}
 	policy.WriteString("rules:\n")
@@ -95,7 +95,7 @@ func TestSenders(t *testing.T) {
 	d := start(t, setup{env: map[string]string{"public_url": publicURL}, secrets: secrets, policy: policy.String()})
 	for _, n := range names {
 		t.Run(n, func(t *testing.T) {
-			s := hmac.Presets[n].Schemes[0]
+			s := hmac.Presets()[n].Schemes[0]
 			body, contentType := `{"hello":"world"}`, "application/json"
 			switch {
 			case s.Items != "":
@@ -108,7 +108,7 @@ func TestSenders(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.Header.Set("Content-Type", contentType)
-			signed, err := hmac.Sign(hmac.Presets[n].Schemes, r, []byte(body), secret.New([]byte(privates[n])),
+			signed, err := hmac.Sign(hmac.Presets()[n].Schemes, r, []byte(body), secret.New([]byte(privates[n])),
 				hmac.SignOptions{PublicURL: "https://gw.example.com", At: time.Now()})
 			if err != nil {
 				t.Fatal(err)
@@ -162,7 +162,7 @@ func TestReplays(t *testing.T) {
 	})
 	request := func(body string) call {
 		r, _ := http.NewRequest(http.MethodPost, "/", nil)
-		if _, err := hmac.Sign(hmac.Presets["slack"].Schemes, r, []byte(body), secret.New([]byte(webhookKey)), hmac.SignOptions{At: time.Now()}); err != nil {
+		if _, err := hmac.Sign(hmac.Presets()["slack"].Schemes, r, []byte(body), secret.New([]byte(webhookKey)), hmac.SignOptions{At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		c := call{method: "POST", path: "/", body: strings.NewReader(body)}

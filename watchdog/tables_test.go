@@ -29,8 +29,8 @@ func tables() map[string]string {
 	}
 	var presets strings.Builder
 	presets.WriteString("| `auth_hmac_preset` | sender | what goes in the secret | also to set | source |\n|---|---|---|---|---|\n")
-	for _, name := range slices.Sorted(maps.Keys(hmac.Presets)) {
-		p := hmac.Presets[name]
+	for _, name := range slices.Sorted(maps.Keys(hmac.Presets())) {
+		p := hmac.Presets()[name]
 		fmt.Fprintf(&presets, "| `%s` | %s | %s | %s | %s |\n", name, p.Sender, p.Secret, strings.Join(p.Needs(), ", "), p.Source)
 	}
 	t["presets"] = presets.String()

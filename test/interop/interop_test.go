@@ -111,7 +111,7 @@ func (s sender) signed(t *testing.T, at time.Time) sent {
 	}
 	u := s.unsigned()
 	r := u.request()
-	body, err := hmac.Sign(hmac.Presets[s.preset].Schemes, r, u.body, secret.New([]byte(key)), hmac.SignOptions{PublicURL: publicURL, At: at})
+	body, err := hmac.Sign(hmac.Presets()[s.preset].Schemes, r, u.body, secret.New([]byte(key)), hmac.SignOptions{PublicURL: publicURL, At: at})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func (s sender) damaged(t *testing.T, q sent, f func(i int, q sent)) {
 
 // tolerance is how far from now the preset takes the time of signing; 0 if none
 // is signed.
-func (s sender) tolerance() time.Duration { return hmac.Presets[s.preset].Schemes[0].Time.Tolerance }
+func (s sender) tolerance() time.Duration { return hmac.Presets()[s.preset].Schemes[0].Time.Tolerance }
 
 // leeway is more than a test takes between signing and asking.
 const leeway = 20 * time.Second

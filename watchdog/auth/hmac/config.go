@@ -167,7 +167,7 @@ func (c *Config) NewMemory() *Memory {
 
 // handshake is the kind of handshake that is answered.
 func (c *Config) handshake() string {
-	kind := cmp.Or(c.Handshake, Presets[c.Preset].Handshake)
+	kind := cmp.Or(c.Handshake, Presets()[c.Preset].Handshake)
 	if kind == noHandshake {
 		return ""
 	}
@@ -192,7 +192,7 @@ func (c *Config) Present(r *http.Request, p setting.Presentation) (body string, 
 	if err := ps.Err(); err != nil {
 		return "", err
 	}
-	e := Presets[c.Preset].Example
+	e := Presets()[c.Preset].Example
 	e.Body = cmp.Or(e.Body, exampleBody(schemes[0]))
 	r.Header.Set("Content-Type", "application/json")
 	for name, text := range e.Header {
@@ -236,7 +236,7 @@ func (c *Config) NewSecret(secretName, _ string, _ []string, _ time.Time) (file,
 	}
 	key := []byte(rand.Text() + rand.Text())
 	if s.Key.Encoding != KeyUTF8 {
-		key = make([]byte, max(32, Presets[c.Preset].KeyLength/2))
+		key = make([]byte, max(32, Presets()[c.Preset].KeyLength/2))
 		_, _ = rand.Read(key) // never fails
 	}
 	return string(s.Key.write(key)), "", nil
@@ -282,7 +282,7 @@ func (c *Config) Check() setting.Problems {
 func (c *Config) schemes() ([]Scheme, setting.Problems) {
 	var ps setting.Problems
 	own := !reflect.DeepEqual(c.Scheme, Scheme{})
-	preset, known := Presets[c.Preset]
+	preset, known := Presets()[c.Preset]
 	schemes := []Scheme{Default}
 	switch {
 	case c.Preset != "" && (own || c.Header != ""):
@@ -326,8 +326,8 @@ func (v preset) Set(text ...string) error {
 	if len(text) != 1 {
 		return setting.Wanted(v)
 	}
-	if _, ok := Presets[text[0]]; !ok {
-		names := slices.Sorted(maps.Keys(Presets))
+	if _, ok := Presets()[text[0]]; !ok {
+		names := slices.Sorted(maps.Keys(Presets()))
 		return fmt.Errorf("%w; the names are %s", setting.Unknown("sender", text[0], names), strings.Join(names, ", "))
 	}
 	*v.p = text[0]

@@ -111,12 +111,12 @@ func (m *Method) explainAbsent(e *auth.Explanation, r *auth.Request) {
 			e.Likely("the signature stands in a JSON body, and the Content-Type says that it is something else")
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(Presets)) {
-		for _, s := range Presets[name].Schemes {
+	for _, name := range slices.Sorted(maps.Keys(Presets())) {
+		for _, s := range Presets()[name].Schemes {
 			for _, h := range s.Signature.Headers {
 				value := r.Header.Get(h)
 				if name != m.config.Preset && http.CanonicalHeaderKey(h) != "Authorization" && strings.Contains(value, s.Signature.Prefix) && value != "" {
-					e.Likely("the request has %s, as %s sends it: preset=%s", h, Presets[name].Sender, name)
+					e.Likely("the request has %s, as %s sends it: preset=%s", h, Presets()[name].Sender, name)
 				}
 			}
 		}

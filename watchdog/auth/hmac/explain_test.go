@@ -62,7 +62,7 @@ func TestExplainCauses(t *testing.T) {
 			if tt.url != "" {
 				r = httptest.NewRequest("POST", tt.url, nil)
 			}
-			s := Presets[tt.preset].Schemes[0]
+			s := Presets()[tt.preset].Schemes[0]
 			if strings.HasSuffix(tt.signed, "\n") { // which ours can't have
 				s.Key.Encoding, tt.signed = KeyBase64, base64.StdEncoding.EncodeToString([]byte(tt.signed))
 			}
@@ -94,7 +94,7 @@ func TestExplainCauses(t *testing.T) {
 func TestExplainFacts(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	r := post("hello")
-	if _, err := Sign(Presets["slack"].Schemes, r, []byte("hello"), secret.New([]byte(key)), SignOptions{At: now}); err != nil {
+	if _, err := Sign(Presets()["slack"].Schemes, r, []byte("hello"), secret.New([]byte(key)), SignOptions{At: now}); err != nil {
 		t.Fatal(err)
 	}
 	m, err := New("hook", Config{Preset: "slack"}, secret.New([]byte("# old\nanother-key-of-slack\n"+key)), Options{Now: func() time.Time { return now.Add(time.Minute) }})

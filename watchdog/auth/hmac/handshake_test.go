@@ -179,7 +179,7 @@ func TestHandshakes(t *testing.T) {
 					if tt.keys != "" {
 						keys = privatePEM
 					}
-					if _, err := Sign(Presets[tt.config.Preset].Schemes, r, []byte(a.body), secret.New([]byte(keys)), SignOptions{At: time.Now()}); err != nil {
+					if _, err := Sign(Presets()[tt.config.Preset].Schemes, r, []byte(a.body), secret.New([]byte(keys)), SignOptions{At: time.Now()}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -265,7 +265,7 @@ func TestTolerance(t *testing.T) {
 	c := Config{Preset: "slack", Tolerance: time.Hour}
 	now := time.Now()
 	r := post("b")
-	if _, err := Sign(Presets["slack"].Schemes, r, []byte("b"), secret.New([]byte(key)), SignOptions{At: now}); err != nil {
+	if _, err := Sign(Presets()["slack"].Schemes, r, []byte("b"), secret.New([]byte(key)), SignOptions{At: now}); err != nil {
 		t.Fatal(err)
 	}
 	m := mustNew(t, c, key)

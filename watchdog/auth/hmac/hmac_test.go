@@ -737,11 +737,11 @@ func TestSignKeepsTexts(t *testing.T) {
 	at := time.Unix(1740787200, 0)
 	for _, tt := range []struct{ preset, body, want string }{
 		{"mailgun", `{"signature":{"timestamp":"0"}}`, `"timestamp":"1740787200"`},
-		{"mailgun", Presets["mailgun"].Example.Body, `"timestamp":"1740787200"`},
+		{"mailgun", Presets()["mailgun"].Example.Body, `"timestamp":"1740787200"`},
 		{"linear", `{"webhookTimestamp":0}`, `"webhookTimestamp":1740787200000`},
 		{"linear", `{}`, `"webhookTimestamp":1740787200000`},
 	} {
-		got, err := Sign(Presets[tt.preset].Schemes, post(""), []byte(tt.body), secret.New([]byte(key)), SignOptions{At: at})
+		got, err := Sign(Presets()[tt.preset].Schemes, post(""), []byte(tt.body), secret.New([]byte(key)), SignOptions{At: at})
 		if err != nil || !strings.Contains(string(got), tt.want) {
 			t.Errorf("%s: got %s and %v, want %s", tt.preset, got, err, tt.want)
 		}
@@ -816,7 +816,7 @@ func TestNewSecret(t *testing.T) {
 			t.Errorf("%s: got %q, want nothing about the key", name, got)
 		}
 	}
-	for name, p := range Presets {
+	for name, p := range Presets() {
 		c := Config{Preset: name}
 		file, _, err := c.NewSecret("webhook-secret", "dev", nil, time.Time{})
 		if err != nil && !p.Schemes[0].Alg.isAsymmetric() {
@@ -910,7 +910,7 @@ func TestSlowBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := mustNew(t, Config{Preset: "slack", Tolerance: 2 * time.Second}, key)
 		r := post("b")
-		if _, err := Sign(Presets["slack"].Schemes, r, []byte("b"), secret.New([]byte(key)), SignOptions{At: time.Now()}); err != nil {
+		if _, err := Sign(Presets()["slack"].Schemes, r, []byte("b"), secret.New([]byte(key)), SignOptions{At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		late, w := io.Pipe()

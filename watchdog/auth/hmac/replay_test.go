@@ -126,7 +126,7 @@ func TestReplay(t *testing.T) {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 		schemes := []Scheme{Default}
 		if preset != "" {
-			schemes = Presets[preset].Schemes
+			schemes = Presets()[preset].Schemes
 		}
 		if _, err := Sign(schemes, r, []byte(body), secret.New([]byte(key)), SignOptions{At: at}); err != nil {
 			t.Fatal(err)
@@ -282,7 +282,7 @@ func TestReplay(t *testing.T) {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Header.Set("Content-Type", "application/json")
 		const item = `{"NotificationRequestItem":{"pspReference":"1"}}`
-		body, err := Sign(Presets["adyen-payments"].Schemes, r, []byte(`{"notificationItems":[`+item+`,`+item+`]}`), secret.New([]byte(hexKey)), SignOptions{})
+		body, err := Sign(Presets()["adyen-payments"].Schemes, r, []byte(`{"notificationItems":[`+item+`,`+item+`]}`), secret.New([]byte(hexKey)), SignOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

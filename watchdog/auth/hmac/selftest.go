@@ -37,7 +37,7 @@ var errUntested = errors.New("a good request could not be made, or is refused")
 // test has each scheme judge a request that is known to be good, and the same
 // with another body. It uses keys of its own.
 func (m *Method) test() error {
-	if p, ok := Presets[m.config.Preset]; ok && p.Vector.Secret != "" {
+	if p, ok := Presets()[m.config.Preset]; ok && p.Vector.Secret != "" {
 		if err := m.testVector(p.Vector); err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func (yes) verify(_, _ [][]byte) bool { return true }
 
 // TestVectorsOfPresets: what stands in a literal is a request that is admitted.
 func TestVectorsOfPresets(t *testing.T) {
-	for name, p := range Presets {
+	for name, p := range Presets() {
 		if p.Vector.Secret == "" {
 			continue
 		}

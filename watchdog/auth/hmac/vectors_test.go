@@ -256,7 +256,7 @@ func TestPresetVectors(t *testing.T) {
 		config := Config{Preset: name}
 		if name == "default" {
 			config.Preset = ""
-		} else if _, ok := Presets[name]; !ok {
+		} else if _, ok := Presets()[name]; !ok {
 			t.Errorf("%s is for no preset", path)
 			continue
 		}
@@ -265,7 +265,7 @@ func TestPresetVectors(t *testing.T) {
 			t.Run(name+"/"+v.name, func(t *testing.T) { testVector(t, config, v) })
 		}
 	}
-	for name, p := range Presets {
+	for name, p := range Presets() {
 		if !seen[name] {
 			t.Errorf("preset %s has no testdata/%s.txtar", name, name)
 		}

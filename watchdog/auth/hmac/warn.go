@@ -62,7 +62,7 @@ func (m *Method) warn() {
 
 // warnKey says what is weak about a key in a line of the secret.
 func (m *Method) warnKey(s *keyed, l line, key []byte) {
-	form := Presets[m.config.Preset].KeyLength
+	form := Presets()[m.config.Preset].KeyLength
 	takesPublic := slices.ContainsFunc(m.schemes, func(s keyed) bool { return s.Key.NeedsPrefix })
 	switch {
 	case s.Alg.isAsymmetric():
@@ -73,6 +73,6 @@ func (m *Method) warnKey(s *keyed, l line, key []byte) {
 		m.warnings = append(m.warnings, fmt.Sprintf("secret %q, line %d: is shorter than %d bytes and can be guessed", m.config.Secret, l.number, shortest))
 	case len(l.text.Reveal()) < form:
 		m.warnings = append(m.warnings, fmt.Sprintf("secret %q, line %d: is shorter than the %d characters of %s's own keys: is it whole?",
-			m.config.Secret, l.number, form, Presets[m.config.Preset].Sender))
+			m.config.Secret, l.number, form, Presets()[m.config.Preset].Sender))
 	}
 }

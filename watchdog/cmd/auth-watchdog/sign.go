@@ -41,9 +41,9 @@ func sign(p *program, fs *flag.FlagSet, args []string) error {
 	}
 	schemes := []hmac.Scheme{hmac.Default}
 	if *preset != "" {
-		sender, ok := hmac.Presets[*preset]
+		sender, ok := hmac.Presets()[*preset]
 		if !ok {
-			return misused("sign: --preset=%q: %w", *preset, setting.Unknown("sender", *preset, slices.Sorted(maps.Keys(hmac.Presets))))
+			return misused("sign: --preset=%q: %w", *preset, setting.Unknown("sender", *preset, slices.Sorted(maps.Keys(hmac.Presets()))))
 		}
 		schemes = sender.Schemes
 	}
