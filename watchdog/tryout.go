@@ -124,6 +124,7 @@ func example(p config.Policy, match, base string, names []string, present settin
 	if !found {
 		verb, path = "", match
 	}
+	wildcards := regexp.MustCompile(`\{[^}]*\}`) // of http.ServeMux
 	r, err := http.NewRequest(verb, strings.TrimSuffix(base, "/")+wildcards.ReplaceAllString(path, "x"), nil)
 	if err != nil {
 		return Example{}, err
@@ -152,6 +153,3 @@ func example(p config.Policy, match, base string, names []string, present settin
 	}
 	return e, nil
 }
-
-// wildcards are those of http.ServeMux.
-var wildcards = regexp.MustCompile(`\{[^}]*\}`)

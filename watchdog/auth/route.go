@@ -117,14 +117,13 @@ func loosePattern(method, path string) string {
 	return b.String()
 }
 
-var registered = regexp.MustCompile(` \(registered at [^)]*\)`)
-
 // register adds a pattern and returns as an error what ServeMux panics with:
 // a pattern that does not parse, or that is in conflict with another.
 func register(mux *http.ServeMux, pattern string, r http.Handler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			// What it says of the place in the program is of no use here.
+			registered := regexp.MustCompile(` \(registered at [^)]*\)`)
 			text := registered.ReplaceAllString(fmt.Sprint(v), "")
 			err = fmt.Errorf("match %q: %s", pattern, strings.ReplaceAll(text, "\n", " "))
 		}

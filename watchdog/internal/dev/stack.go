@@ -71,11 +71,10 @@ func readStack(path, name string, lookup func(string) string) (*stack, error) {
 	return s, s.environment()
 }
 
-// variable is what faas-cli replaces in a stack file: "${NAME}" and
+// substitute replaces what faas-cli does in a stack file: "${NAME}" and
 // "${NAME:-default}", not "$NAME".
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]*))?\}`)
-
 func substitute(text string, lookup func(string) string) string {
+	variable := regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]*))?\}`)
 	return variable.ReplaceAllStringFunc(text, func(s string) string {
 		parts := variable.FindStringSubmatch(s)
 		if value := lookup(parts[1]); value != "" {

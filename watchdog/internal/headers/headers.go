@@ -19,8 +19,10 @@ type Set struct {
 // "-" between words. A name that ends in "-" stands for all that begin so.
 func New(lists ...[]string) *Set {
 	s := &Set{}
+	var first [256]bool // as folded has them
 	for _, list := range lists {
 		for _, name := range list {
+			first[name[0]] = true
 			if strings.HasSuffix(name, "-") {
 				s.prefixes[name[0]] = append(s.prefixes[name[0]], name)
 			} else {
@@ -30,10 +32,7 @@ func New(lists ...[]string) *Set {
 		}
 	}
 	for c := range s.first {
-		for _, names := range s.names {
-			s.first[c] = s.first[c] || slices.ContainsFunc(names, func(name string) bool { return name[0] == folded[c] })
-		}
-		s.first[c] = s.first[c] || s.prefixes[folded[c]] != nil
+		s.first[c] = first[folded[c]]
 	}
 	return s
 }
