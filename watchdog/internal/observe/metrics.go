@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,16 +57,18 @@ func New(o Options) *Observer {
 	}
 	ob.answers.find = ob.answerSeries
 	ob.results.find = func(r result) prometheus.Counter { return ob.decisions.WithLabelValues(r.method, r.result, r.reason) }
-	ob.registry.MustRegister(
-		ob.requests, ob.duration, ob.inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	ob.registry.MustRegister(ob.requests, ob.duration, ob.inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed)
 	return ob
 }
 
-// Metrics returns the handler of /metrics.
+// Metrics returns the handler of /metrics. What only it needs, and is dear to
+// make, it makes when it is first asked. Call it once.
 func (o *Observer) Metrics() http.Handler {
-	return promhttp.InstrumentMetricHandler(o.registry, promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}))
+	handler := sync.OnceValue(func() http.Handler {
+		o.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		return promhttp.InstrumentMetricHandler(o.registry, promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler().ServeHTTP(w, r) })
 }
 
 // httpMethods are those that have a label of their own; a caller can make up
