@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"auth-watchdog/watchdog/internal/setting"
@@ -274,7 +275,7 @@ func Settings() []setting.Field { return new(raw).fields() }
 
 // Names has all names of process settings, with the two that OpenFaaS and the
 // system give.
-func Names() map[string]bool {
+var Names = sync.OnceValue(func() map[string]bool {
 	names := map[string]bool{functionName: true, lockFolder: true}
 	for _, f := range Settings() {
 		names[f.Name] = true
@@ -283,7 +284,7 @@ func Names() map[string]bool {
 		}
 	}
 	return names
-}
+})
 
 const (
 	functionName = "OPENFAAS_NAME"

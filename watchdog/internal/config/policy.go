@@ -146,6 +146,9 @@ func shortName(kind, field string) string {
 
 // unknownNames takes the names out of short that are no field of any method.
 func (c *raw) unknownNames(ps *setting.Problems, short map[string]string, kinds Kinds) {
+	if len(short) == 0 {
+		return
+	}
 	names := []string{"auth_config"}
 	for _, kind := range kinds.names() {
 		for _, f := range kinds[kind]().Fields() {
