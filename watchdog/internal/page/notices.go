@@ -36,7 +36,7 @@ type WrongOrigin struct {
 
 // WrongOrigin says under which address signing in works.
 func (p *Pages) WrongOrigin(w http.ResponseWriter, status int, a WrongOrigin) {
-	p.render(w, status, "wrong-origin.html", view{Heading: "This is not the address to sign in at", At: here, Page: a})
+	p.render(w, status, "wrong-origin.html", view{Heading: "Not at this address", At: here, Page: a})
 }
 
 // NoSecondFactor is an account without the second factor that is needed.

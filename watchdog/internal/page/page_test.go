@@ -199,7 +199,7 @@ func parse(tb testing.TB, page string) []element {
 var known = map[string][]string{
 	"html": {"lang"}, "head": nil, "meta": {"charset", "name", "content"}, "title": nil, "link": {"rel", "href"}, "body": nil, "main": nil,
 	"img": {"class", "src", "alt"}, "h1": nil, "p": {"class", "id", "role"}, "strong": nil, "code": nil, "a": {"href"},
-	"form": {"method", "action"}, "label": {"class", "for"}, "button": {"type", "autofocus"}, "details": {"open"}, "summary": nil,
+	"form": {"method", "action"}, "label": {"class", "for"}, "button": {"type", "id", "autofocus"}, "details": {"open"}, "summary": nil,
 	"input": {
 		"type", "id", "name", "value", "class", "autocomplete", "autocapitalize", "autocorrect", "spellcheck", "inputmode", "required", "autofocus", "checked",
 		"aria-describedby", "aria-invalid",
@@ -421,10 +421,10 @@ func TestTooMany(t *testing.T) {
 		problem     Problem
 		after, want string
 	}{
-		{40 * time.Second, Wrong, "40", "There were too many failed attempts. Try again in 40 seconds."},
-		{61 * time.Second, None, "61", "There were too many failed attempts. Try again in 2 minutes."},
-		{time.Millisecond, Busy, "1", "Many people are signing in at this moment. Try again in 1 second."},
-		{0, Throttled, "1", "There were too many failed attempts. Try again in 1 second."},
+		{40 * time.Second, Wrong, "40", "There were too many failed attempts. Try again in 40\u00a0seconds."},
+		{61 * time.Second, None, "61", "There were too many failed attempts. Try again in 2\u00a0minutes."},
+		{time.Millisecond, Busy, "1", "Many people are signing in at this moment. Try again in 1\u00a0second."},
+		{0, Throttled, "1", "There were too many failed attempts. Try again in 1\u00a0second."},
 	} {
 		for _, f := range []Form{SignIn{Problem: c.problem}, SecondFactor{Problem: c.problem}} {
 			r := answer(p, func(p *Pages, w http.ResponseWriter) { p.TooMany(w, c.wait, f) })

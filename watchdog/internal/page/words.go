@@ -10,11 +10,12 @@ const day = 24 * time.Hour
 // ceil is how many units cover d.
 func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
 
+// count keeps a number and its unit on one line.
 func count(n int, unit string) string {
-	if n == 1 {
-		return "1 " + unit
+	if n != 1 {
+		unit += "s"
 	}
-	return strconv.Itoa(n) + " " + unit + "s"
+	return strconv.Itoa(n) + "\u00a0" + unit
 }
 
 // waitWords says when a wait is over, and never too early: in 40 seconds, in 2

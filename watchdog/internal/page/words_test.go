@@ -7,9 +7,9 @@ import (
 
 func TestWaitWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Second: "in 1 second", 0: "in 1 second", time.Millisecond: "in 1 second", 1001 * time.Millisecond: "in 2 seconds",
-		40 * time.Second: "in 40 seconds", time.Minute: "in 60 seconds", 61 * time.Second: "in 2 minutes", 15 * time.Minute: "in 15 minutes",
-		2 * time.Hour: "in 120 minutes", 2*time.Hour + 1: "in 3 hours",
+		-time.Second: "in 1\u00a0second", 0: "in 1\u00a0second", time.Millisecond: "in 1\u00a0second", 1001 * time.Millisecond: "in 2\u00a0seconds",
+		40 * time.Second: "in 40\u00a0seconds", time.Minute: "in 60\u00a0seconds", 61 * time.Second: "in 2\u00a0minutes", 15 * time.Minute: "in 15\u00a0minutes",
+		2 * time.Hour: "in 120\u00a0minutes", 2*time.Hour + 1: "in 3\u00a0hours",
 	} {
 		if got := waitWords(d); got != want {
 			t.Errorf("%s: got %q, want %q", d, got, want)
@@ -19,7 +19,7 @@ func TestWaitWords(t *testing.T) {
 
 func TestLength(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		30 * day: "30 days", day: "1 day", 36 * time.Hour: "36 hours", 90 * time.Minute: "90 minutes", time.Hour: "1 hour", 1500 * time.Millisecond: "2 seconds",
+		30 * day: "30\u00a0days", day: "1\u00a0day", 36 * time.Hour: "36\u00a0hours", 90 * time.Minute: "90\u00a0minutes", time.Hour: "1\u00a0hour", 1500 * time.Millisecond: "2\u00a0seconds",
 	} {
 		if got := length(d); got != want {
 			t.Errorf("%s: got %q, want %q", d, got, want)
