@@ -80,7 +80,7 @@ func Parse(file secret.Value) (*Users, error) {
 // hashes, no user at all and, in lines, several passwords for a name.
 func parse(file secret.Value, edited bool) (*Users, error) {
 	r := &reader{edited: edited, users: &Users{byName: map[string]*User{}}, accounts: map[string]string{}}
-	if isYAML(file) {
+	if FormOf(file.Reveal()) == YAML {
 		r.yaml(file)
 	} else {
 		r.lines(file)
@@ -92,19 +92,6 @@ func parse(file secret.Value, edited bool) (*Users, error) {
 		return nil, err
 	}
 	return r.users, nil
-}
-
-// isYAML reports whether the first thing in a file that is no comment begins a
-// list.
-func isYAML(file secret.Value) bool {
-	for _, line := range file.Lines() {
-		for _, c := range line.Reveal() {
-			if c != ' ' && c != '\t' {
-				return c == '-' || c == '['
-			}
-		}
-	}
-	return false
 }
 
 // A reader collects the users of a file, and what is wrong with it.

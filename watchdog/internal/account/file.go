@@ -64,11 +64,29 @@ func (f *File) become(text []byte) error {
 	return nil
 }
 
-// IsEmpty reports whether nobody is in the file: it can be YAML or lines.
-func (f *File) IsEmpty() bool { return len(f.users.order) == 0 && !f.IsYAML() }
+// Form returns how the file is written.
+func (f *File) Form() Form { return FormOf(f.text) }
 
-// IsYAML reports whether the file is a YAML list, and not lines.
-func (f *File) IsYAML() bool { return isYAML(secret.New(f.text)) }
+// A Form is a way in which a file of users is written.
+type Form string
+
+// The forms there are.
+const (
+	Empty Form = "empty" // nothing but comments, so it can become either
+	Lines Form = "lines"
+	YAML  Form = "yaml"
+)
+
+// FormOf tells the form of a text by the first thing in it that is no comment.
+func FormOf(text []byte) Form {
+	for _, line := range secret.New(text).Lines() {
+		if first := strings.TrimSpace(string(line.Reveal()))[0]; first == '-' || first == '[' {
+			return YAML
+		}
+		return Lines
+	}
+	return Empty
+}
 
 // Users returns who is in the file now.
 func (f *File) Users() *Users { return f.users }
@@ -81,7 +99,7 @@ var ErrLines = errors.New("is a file of lines, name:hash, which is for names, pa
 
 // ToYAML makes a YAML list of lines.
 func (f *File) ToYAML() error {
-	if f.IsYAML() {
+	if f.Form() == YAML {
 		return nil
 	}
 	var b bytes.Buffer
@@ -140,7 +158,7 @@ func (f *File) Add(name, stored string, roles []string, seed []byte) error {
 		return err
 	}
 	n := node(&User{Name: canonical, Password: hash, Roles: roles, TOTP: secret.New(seed)})
-	if f.IsEmpty() {
+	if f.Form() == Empty {
 		item, err := encode(sequence(n))
 		if err != nil {
 			return err
@@ -155,7 +173,7 @@ func (f *File) Add(name, stored string, roles []string, seed []byte) error {
 
 // SetPassword gives a user another password, as password.New stores it.
 func (f *File) SetPassword(name, stored string) error {
-	if !f.IsYAML() {
+	if f.Form() != YAML {
 		return f.setLine(name, stored)
 	}
 	return f.editUser(name, func(user *yaml.Node) { put(user, keyPassword, text(stored)) })
@@ -199,7 +217,7 @@ var ErrNoSecondFactor = errors.New("has no second factor")
 // SetRecovery gives a user recovery codes in place of those before, of which
 // the digests are kept.
 func (f *File) SetRecovery(name string, codes []string) error {
-	if u := f.users.Find(name); u != nil && f.IsYAML() && u.TOTP.IsZero() {
+	if u := f.users.Find(name); u != nil && f.Form() == YAML && u.TOTP.IsZero() {
 		return ErrNoSecondFactor
 	}
 	return f.editUser(name, func(user *yaml.Node) {
@@ -227,7 +245,7 @@ func (f *File) editUser(name string, change func(user *yaml.Node)) error {
 	if f.users.Find(name) == nil {
 		return ErrNoUser
 	}
-	if !f.IsYAML() {
+	if f.Form() != YAML {
 		return ErrLines
 	}
 	return f.edit(func(root *yaml.Node) error {

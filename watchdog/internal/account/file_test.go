@@ -136,7 +136,7 @@ func TestEdits(t *testing.T) {
 // TestEditsAreRead: the users are those of the edited text.
 func TestEditsAreRead(t *testing.T) {
 	f := NewFile("users")
-	if !f.IsEmpty() || f.IsYAML() || f.Users().Find("alice") != nil {
+	if f.Form() != Empty || f.Users().Find("alice") != nil {
 		t.Error("a new file has somebody")
 	}
 	for _, err := range []error{
@@ -151,8 +151,19 @@ func TestEditsAreRead(t *testing.T) {
 	if u.Password.Text() != other || len(u.Recovery) != 2 || u.Recovery[1] != totp.RecoveryDigest("b") || !u.Disabled || !slices.Equal(u.Roles, []string{"admin"}) || len(u.TOTP.Reveal()) != 20 {
 		t.Errorf("got %+v", plainOf(u))
 	}
-	if !f.IsYAML() || f.IsEmpty() || len(f.Users().All()) != 2 {
+	if f.Form() != YAML || len(f.Users().All()) != 2 {
 		t.Error("want a YAML file of two")
+	}
+}
+
+func TestFormOf(t *testing.T) {
+	for text, want := range map[string]Form{
+		"": Empty, " \n# - a\n\t\n": Empty, "a:b": Lines, "# x\n\n  a:b\n- c": Lines, "- a": YAML, "# x\n\n  - a": YAML, "[]": YAML, "---\n- a": YAML,
+		"\u2003[a": YAML,
+	} {
+		if got := FormOf([]byte(text)); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
 	}
 }
 
