@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"auth-watchdog/watchdog/auth"
@@ -87,11 +88,12 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 		// Not from a pool: a function in this process may hold on to its writer
 		// for longer than it should, and would then write into another's answer.
 		rec := &recorder{
-			ResponseWriter: w, control: *http.NewResponseController(w), patience: o.WriteTimeout,
+			ResponseWriter: w, control: *http.NewResponseController(w), patience: o.WriteTimeout, shared: r.ProtoMajor > 1,
 			record: Record{Context: r.Context(), CallID: id[0], Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()},
 		}
 
 		o.inflight.Inc()
+		defer rec.end()
 		defer func() {
 			p := recover()
 			o.inflight.Dec()
@@ -101,6 +103,9 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 			}
 			if p != nil {
 				reply.Write(rec, http.StatusInternalServerError, 0)
+			}
+			if rec.status == 0 {
+				rec.dropHopByHop()
 			}
 			// What is left of answer and body is flushed and read after us.
 			rec.patient(time.Now())
@@ -165,9 +170,57 @@ type recorder struct {
 	record   Record
 	control  http.ResponseController
 	patience time.Duration
+	shared   bool      // the connection has other requests too, as in HTTP/2
 	waiting  time.Time // since when the present deadline runs
 	status   int
 	bytes    int64
+
+	deadlines sync.Mutex // held to set one for others, and to end
+	ended     bool
+}
+
+// end lets nobody set a deadline any more.
+func (r *recorder) end() {
+	r.deadlines.Lock()
+	defer r.deadlines.Unlock()
+	r.ended = true
+}
+
+var errEnded = errors.New("the request has ended")
+
+// SetReadDeadline implements what http.ResponseController asks for. Whoever
+// bounds the time of a request may do so at the moment in which it ends. The
+// connection has another request then or, over HTTP/2, the server's writer would
+// panic.
+func (r *recorder) SetReadDeadline(t time.Time) error {
+	r.deadlines.Lock()
+	defer r.deadlines.Unlock()
+	if r.ended {
+		return errEnded
+	}
+	return r.control.SetReadDeadline(t)
+}
+
+// SetWriteDeadline is as SetReadDeadline.
+func (r *recorder) SetWriteDeadline(t time.Time) error {
+	r.deadlines.Lock()
+	defer r.deadlines.Unlock()
+	if r.ended {
+		return errEnded
+	}
+	return r.control.SetWriteDeadline(t)
+}
+
+// dropHopByHop takes out of an answer what is about its connection, if that is
+// not the answer's alone: RFC 9113 §8.2.2 forbids these, and "close" would end
+// the requests of others.
+func (r *recorder) dropHopByHop() {
+	if !r.shared {
+		return
+	}
+	for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
+		delete(r.Header(), name)
+	}
 }
 
 // Unwrap lets http.ResponseController find what else the writer can do.
@@ -183,6 +236,7 @@ func (r *recorder) patient(now time.Time) {
 }
 
 func (r *recorder) WriteHeader(status int) {
+	r.dropHopByHop()
 	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		r.begin(status)
 	}
@@ -230,6 +284,9 @@ func (r *recorder) Flush() { _ = r.FlushError() }
 func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	_ = r.control.SetWriteDeadline(time.Time{})
 	c, rw, err := r.control.Hijack()
+	if err != nil {
+		r.waiting = time.Time{} // the answer has a deadline again
+	}
 	if err == nil && r.status == 0 {
 		r.begin(http.StatusSwitchingProtocols)
 	}
