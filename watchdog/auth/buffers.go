@@ -128,12 +128,12 @@ func (bufferedBody) Close() error { return nil }
 
 // handOn gives the body to a request, with its exact length.
 func (b body) handOn(to *http.Request) {
-	to.Body = bufferedBody{bytes.NewReader(b.bytes)}
-	to.ContentLength = int64(len(b.bytes))
-	if to.TransferEncoding != nil {
+	if to.ContentLength < 0 { // in chunks, or over HTTP/2 without a length
 		to.TransferEncoding = nil
 		to.Header.Set("Content-Length", strconv.Itoa(len(b.bytes)))
 	}
+	to.Body = bufferedBody{bytes.NewReader(b.bytes)}
+	to.ContentLength = int64(len(b.bytes))
 }
 
 var errTooLarge = &Denied{Reason: BodyTooLarge}
