@@ -1,6 +1,7 @@
 package watchdog
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"strings"
@@ -14,9 +15,10 @@ import (
 
 // A Report is what a watchdog would do with a configuration.
 type Report struct {
-	warnings []string
-	rules    []auth.Rule
-	methods  map[string]config.Method
+	warnings    []string
+	rules       []auth.Rule
+	methods     map[string]config.Method
+	certificate string // empty without TLS
 }
 
 // Check builds what [New] would and starts nothing. With noSecrets it reads no
@@ -25,17 +27,24 @@ type Report struct {
 func Check(o Options, noSecrets bool) (*Report, error) {
 	cfg, ps := load(o)
 	var policy *builtPolicy
+	var pair *tls.Certificate
 	if noSecrets {
 		var more setting.Problems
 		policy, more = buildPolicy(cfg.Policy, nowhere, newDeps(cfg))
 		ps = append(ps, more...)
 	} else {
-		_, policy = readSecrets(&ps, cfg, secretNames(cfg.Policy), newDeps(cfg))
+		_, policy, pair = readSecrets(&ps, cfg, allSecrets(cfg), newDeps(cfg))
 	}
 	if policy.Policy == nil {
 		return nil, ps.Err()
 	}
-	r := &Report{warnings: policy.warnings(cfg), rules: policy.Rules(), methods: map[string]config.Method{}}
+	r := &Report{
+		warnings: append(policy.warnings(cfg), certificateWarnings(cfg.TLS, pair)...),
+		rules:    policy.Rules(), methods: map[string]config.Method{},
+	}
+	if cfg.TLS.IsOn() {
+		r.certificate = describeCertificate(cfg.TLS, pair)
+	}
 	for _, m := range cfg.Policy.Methods {
 		r.methods[m.Name] = m
 	}
@@ -64,6 +73,9 @@ func (r *Report) String() string {
 		}
 	}
 	_ = t.Flush() // a strings.Builder never fails
+	if r.certificate != "" {
+		fmt.Fprintf(&b, "HTTPS: %s\n", r.certificate)
+	}
 	for _, w := range r.warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}

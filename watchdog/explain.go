@@ -53,10 +53,10 @@ type ExplainedMethod struct {
 // as it stands on the wire in HTTP/1.1, if it came at the given time. Nothing is
 // started, and nothing outside of the process changes.
 func Explain(o Options, raw []byte, at time.Time) (*Explanation, error) {
-	// How the function is reached does not matter, and need not be said.
+	// How function and watchdog are reached does not matter, and need not be said.
 	settings := Settings{}
 	maps.Copy(settings, o.Settings)
-	for _, name := range []string{"fprocess", "function_process", "http_upstream_url"} {
+	for _, name := range []string{"fprocess", "function_process", "http_upstream_url", "tls_cert_secret", "tls_key_secret"} {
 		delete(settings, name)
 	}
 	settings["mode"], settings["upstream_url"] = "http", "http://127.0.0.1:8082"
@@ -64,7 +64,7 @@ func Explain(o Options, raw []byte, at time.Time) (*Explanation, error) {
 	cfg, ps := load(o)
 	d := newDeps(cfg)
 	d.now = func() time.Time { return at }
-	_, policy := readSecrets(&ps, cfg, secretNames(cfg.Policy), d)
+	_, policy, _ := readSecrets(&ps, cfg, secretNames(cfg.Policy), d)
 	if err := ps.Err(); err != nil {
 		return nil, err
 	}

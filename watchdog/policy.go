@@ -23,6 +23,13 @@ type builtPolicy struct {
 	pages   *login.Method // the one that has pages; nil if there is none
 }
 
+// allSecrets are the names of all secrets that a watchdog needs.
+func allSecrets(c *config.Config) []string {
+	names := append(secretNames(c.Policy), c.TLS.Secrets()...)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // secretNames are the names of all secrets that a policy needs.
 func secretNames(p config.Policy) []string {
 	var names []string

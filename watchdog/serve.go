@@ -50,7 +50,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	working, stop := context.WithCancel(context.Background())
 	defer stop()
 	for _, s := range servers {
-		go func() { ended <- s.Serve(s.listener) }()
+		go func() { ended <- s.serve() }()
 	}
 	go w.reload(working)
 	if w.reap {
@@ -67,7 +67,7 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.serving.Store(true)
 	w.observer.System("sys_startup", slog.String("version", w.version))
 	defer w.observer.System("sys_shutdown")
-	w.log.Info("listening", "address", main.Addr().String(), "mode", string(w.config.Mode),
+	w.log.Info("listening", "address", main.Addr().String(), "tls", w.config.TLS.IsOn(), "mode", string(w.config.Mode),
 		"function", w.config.FunctionName, "version", w.version)
 
 	select {
@@ -106,6 +106,13 @@ type server struct {
 	listener net.Listener
 }
 
+func (s server) serve() error {
+	if s.TLSConfig != nil {
+		return s.ServeTLS(s.listener, "", "") // the certificate is in its configuration
+	}
+	return s.Serve(s.listener)
+}
+
 func (w *Watchdog) listen(port int, name string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(w.config.BindAddress, strconv.Itoa(port)))
 	if err != nil {
@@ -124,6 +131,11 @@ func (w *Watchdog) newServer() *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return w.requests },
 		ErrorLog:          slog.NewLogLogger(w.log.Handler(), slog.LevelDebug),
+		TLSConfig:         w.tlsConfig(),
+
+		// Deadlines of HTTP/2 are those of a request. What a caller does not take
+		// from the connection they do not end.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: w.config.WriteTimeout},
 
 		// "OPTIONS *" would be answered before any stage sees it.
 		DisableGeneralOptionsHandler: true,

@@ -2,6 +2,7 @@ package watchdog
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -53,22 +54,23 @@ type Options struct {
 // A Watchdog is a gate in front of a function, with its servers. Any number of
 // them can live in a process.
 type Watchdog struct {
-	config   *config.Config
-	log      *slog.Logger
-	audit    io.Closer // nil if it is not a file of its own
-	observer *observe.Observer
-	gate     *auth.Gate
-	pages    atomic.Pointer[login.Method] // of the policy in force; nil if people do not sign in
-	buffers  *auth.Buffers
-	deps     *deps
-	secrets  *secret.Watcher
-	upstream upstream.Upstream
-	limits   *limit.Slots
-	trust    clientip.Trust
-	handler  http.Handler
-	version  string
-	reap     bool
-	ready    readyProbe
+	config      *config.Config
+	log         *slog.Logger
+	audit       io.Closer // nil if it is not a file of its own
+	observer    *observe.Observer
+	gate        *auth.Gate
+	pages       atomic.Pointer[login.Method] // of the policy in force; nil if people do not sign in
+	buffers     *auth.Buffers
+	deps        *deps
+	secrets     *secret.Watcher
+	certificate atomic.Pointer[tls.Certificate] // nil without TLS
+	upstream    upstream.Upstream
+	limits      *limit.Slots
+	trust       clientip.Trust
+	handler     http.Handler
+	version     string
+	reap        bool
+	ready       readyProbe
 
 	serving  atomic.Bool  // false before it listens, and once it drains
 	arrival  atomic.Int64 // when the last request came, in Unix nanoseconds
@@ -102,8 +104,8 @@ func New(o Options) (*Watchdog, error) {
 	cfg, ps := load(o)
 	w := &Watchdog{config: cfg, version: o.Version, reap: o.Reap, deps: newDeps(cfg), log: newLog(o.Stderr, cfg)}
 	w.hurry, w.beginHurry = context.WithCancel(context.Background())
-	names := secretNames(cfg.Policy)
-	set, policy := readSecrets(&ps, cfg, names, w.deps)
+	names := allSecrets(cfg)
+	set, policy, pair := readSecrets(&ps, cfg, names, w.deps)
 	audit := w.openAudit(o.Stderr, &ps)
 	if len(ps) == 0 {
 		var err error
@@ -117,7 +119,8 @@ func New(o Options) (*Watchdog, error) {
 	}
 
 	w.secrets = secret.NewWatcher(set, cfg.SecretPath, names...)
-	w.trust = clientip.Trust{Hops: cfg.TrustedProxyHops}
+	w.certificate.Store(pair)
+	w.trust = clientip.Trust{Hops: cfg.TrustedProxyHops, TLS: cfg.TLS.IsOn()}
 	if u, err := url.Parse(cfg.PublicURL); err == nil {
 		w.trust.Scheme, w.trust.Host = u.Scheme, u.Host
 	}
@@ -141,16 +144,21 @@ func New(o Options) (*Watchdog, error) {
 	w.draining, w.endStreams = context.WithCancelCause(context.Background())
 	w.requests, w.endRequests = context.WithCancelCause(context.Background())
 	w.handler = w.pipeline()
-	for _, warning := range policy.warnings(cfg) {
-		w.log.Warn("weak configuration", "warning", warning)
-	}
+	w.warn(append(policy.warnings(cfg), certificateWarnings(cfg.TLS, pair)...))
 	return w, nil
 }
 
-// readSecrets reads the secrets for the first time and builds the policy of
-// them. If some can't be read, the methods that do not need these are built
-// all the same, so that what is wrong with the others is said at once.
-func readSecrets(ps *setting.Problems, c *config.Config, names []string, d *deps) (*secret.Set, *builtPolicy) {
+func (w *Watchdog) warn(warnings []string) {
+	for _, warning := range warnings {
+		w.log.Warn("weak configuration", "warning", warning)
+	}
+}
+
+// readSecrets reads the secrets for the first time and builds of them the
+// policy and, if they are among names, the certificate. If some can't be read,
+// what does not need these is built all the same, so that what is wrong with the
+// others is said at once.
+func readSecrets(ps *setting.Problems, c *config.Config, names []string, d *deps) (*secret.Set, *builtPolicy, *tls.Certificate) {
 	set, err := secret.Read(c.SecretPath, names...)
 	found := from(set)
 	if err != nil {
@@ -162,7 +170,11 @@ func readSecrets(ps *setting.Problems, c *config.Config, names []string, d *deps
 	}
 	policy, more := buildPolicy(c.Policy, found, d)
 	*ps = append(*ps, more...)
-	return set, policy
+	pair, err := readCertificate(c.TLS, found)
+	if err != nil {
+		ps.AddErr("", "", err)
+	}
+	return set, policy, pair
 }
 
 func newLog(out io.Writer, c *config.Config) *slog.Logger {
@@ -304,6 +316,10 @@ func Wrap(ctx context.Context, h http.Handler, s Settings) (http.Handler, error)
 	settings := Settings{"suppress_lock": "true"} // it is not ours to say whether the process is healthy
 	maps.Copy(settings, s)
 	w, err := New(Options{Settings: settings, Handler: h})
+	if err == nil && w.config.TLS.IsOn() {
+		w.close()
+		err = errNoServer
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,10 @@ type Trust struct {
 
 	// Scheme and Host of the URL that callers use, if they are known.
 	Scheme, Host string
+
+	// TLS says that callers reach us by nothing else. A request does not always
+	// tell: with ":scheme: http" over HTTP/2 its field TLS is nil.
+	TLS bool
 }
 
 // Of returns the address of r's caller. It is the invalid Addr if that can't
@@ -87,9 +91,13 @@ var claims = headers.New([]string{
 // ourselves; otherwise what the trusted ones have added to X-Forwarded-For, and
 // what they say beside it.
 func (t Trust) Sanitize(r *http.Request, address netip.Addr) {
+	delete(r.Header, "Host") // HTTP/2 lets one stand beside :authority, which is r.Host
 	if t.Hops == 0 {
 		claims.Remove(r.Header, nil)
 		host, scheme := r.Host, "http"
+		if t.TLS || r.TLS != nil {
+			scheme = "https"
+		}
 		if t.Host != "" {
 			host, scheme = t.Host, t.Scheme
 		}

@@ -1,6 +1,7 @@
 package clientip
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -185,6 +186,17 @@ func TestSanitizeWithoutAProxySaysWhatIsSeen(t *testing.T) {
 			want:  http.Header{"X-Forwarded-For": {"2001:db8::1"}, "X-Forwarded-Host": {"gw.example.com"}, "X-Forwarded-Proto": {"https"}},
 		},
 		{
+			name: "over TLS", host: "f.example", remote: "1.2.3.4:5",
+			trust: Trust{TLS: true},
+			in:    http.Header{"X-Forwarded-Proto": {"http"}},
+			want:  http.Header{"X-Forwarded-For": {"1.2.3.4"}, "X-Forwarded-Host": {"f.example"}, "X-Forwarded-Proto": {"https"}},
+		},
+		{
+			name: "another host beside :authority", host: "f.example", remote: "1.2.3.4:5",
+			in:   http.Header{"Host": {"evil.example"}},
+			want: http.Header{"X-Forwarded-For": {"1.2.3.4"}, "X-Forwarded-Host": {"f.example"}, "X-Forwarded-Proto": {"http"}},
+		},
+		{
 			name: "a zone", host: "gateway.example", remote: "[fe80::1%eth0]:5",
 			in:   http.Header{},
 			want: http.Header{"X-Forwarded-For": {"fe80::1"}, "X-Forwarded-Host": {"gateway.example"}, "X-Forwarded-Proto": {"http"}},
@@ -203,6 +215,17 @@ func TestSanitizeWithoutAProxySaysWhatIsSeen(t *testing.T) {
 				t.Errorf("got %q, want %q", r.Header, tt.want)
 			}
 		})
+	}
+}
+
+// TestSanitizeOfOthersServer: a program with a server of its own says with the
+// request whether it came by TLS.
+func TestSanitizeOfOthersServer(t *testing.T) {
+	r := request("1.2.3.4:5")
+	r.TLS = &tls.ConnectionState{}
+	Trust{}.Sanitize(r, Trust{}.Of(r))
+	if got := r.Header.Get("X-Forwarded-Proto"); got != "https" {
+		t.Errorf("got %q, want https", got)
 	}
 }
 

@@ -42,6 +42,7 @@ type Config struct {
 	Port        int
 	MetricsPort int
 	BindAddress string
+	TLS         TLS
 
 	ReadTimeout         time.Duration
 	WriteTimeout        time.Duration
@@ -67,6 +68,24 @@ type Config struct {
 	AllowDegraded      bool
 
 	Policy Policy
+}
+
+// TLS names the secrets with the certificate of the port for callers. The zero
+// value is a port that speaks plain HTTP.
+type TLS struct {
+	CertSecret string // the certificate and those between it and the root, in PEM
+	KeySecret  string // its private key, in PEM
+}
+
+// IsOn reports whether the port speaks TLS.
+func (t TLS) IsOn() bool { return t != TLS{} }
+
+// Secrets are the names of the secrets that it needs.
+func (t TLS) Secrets() []string {
+	if !t.IsOn() {
+		return nil
+	}
+	return []string{t.CertSecret, t.KeySecret}
 }
 
 // Fork is how a process is given a request, in the modes that start one for
@@ -146,6 +165,14 @@ func (c *raw) fields() []setting.Field {
 		{
 			Name: "bind_address", Value: setting.Checked(&c.BindAddress, "an IP address", isIP),
 			Meaning: "the address of both ports; all addresses if not set",
+		},
+		{
+			Name: "tls_cert_secret", Value: setting.SecretName(&c.TLS.CertSecret),
+			Meaning: "the secret with the certificate in PEM, those between it and the root behind it: `port` then speaks HTTPS and nothing else",
+		},
+		{
+			Name: "tls_key_secret", Value: setting.SecretName(&c.TLS.KeySecret),
+			Meaning: "the secret with the certificate's private key in PEM, without a passphrase",
 		},
 		{
 			Name: "read_timeout", Default: "30s", Value: setting.PositiveDuration(&c.ReadTimeout),
@@ -362,6 +389,13 @@ func (c *raw) finish(ps *setting.Problems) {
 	}
 	if c.MetricsPort != 0 && c.MetricsPort == c.Port {
 		ps.Add("", "metrics_port", errors.New("want another than port"))
+	}
+	for _, half := range []struct{ name, other, want string }{
+		{"tls_cert_secret", "tls_key_secret", "certificate"}, {"tls_key_secret", "tls_cert_secret", "private key"},
+	} {
+		if c.given[half.other] && !c.given[half.name] && !c.wrong[half.name] {
+			ps.Add("", half.name, fmt.Errorf("is not set, and %s is: want the name of the secret with the %s too", half.other, half.want))
+		}
 	}
 	switch c.Mode {
 	case HTTP:

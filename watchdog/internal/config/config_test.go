@@ -234,7 +234,9 @@ func rows() []row {
 
 func TestSettings(t *testing.T) {
 	// These mean nothing without others and have tests of their own.
-	tested := map[string]bool{"auth": true, "auth_config": true, "mode": true, "upstream_url": true}
+	tested := map[string]bool{
+		"auth": true, "auth_config": true, "mode": true, "upstream_url": true, "tls_cert_secret": true, "tls_key_secret": true,
+	}
 	for _, tt := range rows() {
 		tested[tt.name] = true
 		t.Run(tt.name, func(t *testing.T) {
@@ -537,6 +539,42 @@ func TestPrefork(t *testing.T) {
 			maps.Copy(settings, tt.settings)
 			if _, ps := config.Load(settings, kinds()); message(ps) != tt.want {
 				t.Errorf("got %v, want %q", ps, tt.want)
+			}
+		})
+	}
+}
+
+// TestTLS: certificate and key come together.
+func TestTLS(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 2)
+	for _, tt := range []struct {
+		name, cert, key string
+		want            config.TLS
+		problem         string
+	}{
+		{"neither", "", "", config.TLS{}, ""},
+		{"both", "tls-cert", "tls-key", config.TLS{CertSecret: "tls-cert", KeySecret: "tls-key"}, ""},
+		{"both in one", "tls", "tls", config.TLS{CertSecret: "tls", KeySecret: "tls"}, ""},
+		{
+			"no key", "tls-cert", "",
+			config.TLS{CertSecret: "tls-cert"},
+			"tls_key_secret: is not set, and tls_cert_secret is: want the name of the secret with the private key too",
+		},
+		{
+			"no certificate", "", "tls-key",
+			config.TLS{KeySecret: "tls-key"},
+			"tls_cert_secret: is not set, and tls_key_secret is: want the name of the secret with the certificate too",
+		},
+		{
+			"the secret itself", "tls-cert", long,
+			config.TLS{CertSecret: "tls-cert"},
+			"tls_key_secret: want the name of a secret (small letters, digits, - and .), not the secret itself",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := config.Load(working(map[string]string{"tls_cert_secret": tt.cert, "tls_key_secret": tt.key}), kinds())
+			if message(err) != tt.problem || c.TLS != tt.want {
+				t.Errorf("got %+v and %v, want %+v and %q", c.TLS, err, tt.want, tt.problem)
 			}
 		})
 	}

@@ -191,6 +191,7 @@ func (d *desk) prepare(round int) (*build, error) {
 		"secret_mount_path": d.secrets.path, "OPENFAAS_NAME": s.name, "OPENFAAS_NAMESPACE": "openfaas-fn",
 		"port": strconv.Itoa(d.Port), "bind_address": "127.0.0.1", "metrics_port": "0",
 		"healthcheck_interval": "0", "TMPDIR": d.folder,
+		"tls_cert_secret": "", "tls_key_secret": "", // nobody but this machine listens
 	} {
 		environ[name] = value
 	}
