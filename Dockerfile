@@ -22,11 +22,10 @@ WORKDIR /out/src/auth-watchdog
 COPY go.mod go.sum ./
 RUN go mod download
 COPY watchdog watchdog
-# Without HTTP/2, which a function behind a gateway is not asked for: that is a
-# thirtieth of the program. Nothing of the machine and the hour of the build
-# gets into it, and every file has the same owner, mode and time.
+# Nothing of the machine and the hour of the build gets into the program, and
+# every file has the same owner, mode and time.
 RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH:-amd64} \
-      go build -trimpath -buildvcs=false -tags nethttpomithttp2 \
+      go build -trimpath -buildvcs=false \
       -ldflags "-s -w -buildid= -X main.version=${VERSION} -X main.commit=${COMMIT}" \
       -o /out/fwatchdog ./watchdog/cmd/auth-watchdog \
     && chmod -R u=rwX,go=rX /out && find /out -exec touch -h -d @0 {} +

@@ -36,8 +36,8 @@ func newSite(ctx context.Context, folder string, peers map[string]string) (*site
 		s.programs[inproc]: "auth-watchdog/test/bench/inproc",
 		s.handler:          "auth-watchdog/test/bench/handler",
 	} {
-		build := exec.CommandContext(ctx, "go", "build", "-tags", "nethttpomithttp2", "-trimpath", "-ldflags", "-s -w", "-o", path, source) //nolint:gosec // sources of ours
-		build.Env = append(build.Environ(), "CGO_ENABLED=0")                                                                                // as the image is built
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, source) //nolint:gosec // sources of ours
+		build.Env = append(build.Environ(), "CGO_ENABLED=0")                                                   // as the image is built
 		if out, err := build.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%s: %w\n%s", build, err, out)
 		}
