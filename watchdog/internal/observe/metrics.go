@@ -58,17 +58,17 @@ func New(o Options) *Observer {
 	ob.answers.find = ob.answerSeries
 	ob.results.find = func(r result) prometheus.Counter { return ob.decisions.WithLabelValues(r.method, r.result, r.reason) }
 	ob.registry.MustRegister(ob.requests, ob.duration, ob.inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed)
+	ob.metrics = sync.OnceValue(func() http.Handler {
+		ob.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		return promhttp.InstrumentMetricHandler(ob.registry, promhttp.HandlerFor(ob.registry, promhttp.HandlerOpts{}))
+	})
 	return ob
 }
 
 // Metrics returns the handler of /metrics. What only it needs, and is dear to
-// make, it makes when it is first asked. Call it once.
+// make, it makes when it is first asked.
 func (o *Observer) Metrics() http.Handler {
-	handler := sync.OnceValue(func() http.Handler {
-		o.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		return promhttp.InstrumentMetricHandler(o.registry, promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{}))
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler().ServeHTTP(w, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.metrics().ServeHTTP(w, r) })
 }
 
 // httpMethods are those that have a label of their own; a caller can make up

@@ -34,6 +34,7 @@ type Options struct {
 type Observer struct {
 	Options
 
+	metrics   func() http.Handler
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
