@@ -24,7 +24,7 @@ const module = "auth-watchdog/watchdog"
 // others are the packages of other modules, by prefix, that one of ours may
 // import.
 var others = map[string][]string{
-	"cmd/auth-watchdog": {"golang.org/x/term"},
+	"cmd/auth-watchdog": {"golang.org/x/term", "rsc.io/qr"},
 	"internal/dev":      {"go.yaml.in/yaml/v3"},
 	"watchdog":          {"github.com/openfaas/faas-provider/auth"},
 	"internal/password": {"golang.org/x/crypto/", "golang.org/x/text/unicode/norm"},

@@ -1,9 +1,12 @@
 package test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/hmac"
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -46,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"terminate":      scriptTerminate,
 			"take-key":       scriptTakeKey,
 			"take-port":      scriptTakePort,
+			"answer":         scriptAnswer,
 		},
 	})
 }
@@ -207,6 +211,48 @@ func scriptTakeKey(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("got several digests, want one")
 	}
 	ts.Setenv("KEY", keys[0])
+}
+
+// scriptAnswer runs auth-watchdog to show a seed for an authenticator app, and
+// gives it the lines of FILE and, once the seed is there, its code of now, as
+// such an app computes it (RFC 6238).
+func scriptAnswer(ts *testscript.TestScript, neg bool, args []string) {
+	scriptUsage(ts, neg || len(args) < 2, "answer FILE ARG...")
+	cmd := exec.Command(binary, args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	stdin, err := cmd.StdinPipe()
+	ts.Check(err)
+	stdout, err := cmd.StdoutPipe()
+	ts.Check(err)
+	cmd.Stderr = ts.Stderr()
+	ts.Check(cmd.Start())
+	_, err = io.WriteString(stdin, ts.ReadFile(args[0]))
+	ts.Check(err)
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		_, err := fmt.Fprintln(ts.Stdout(), lines.Text())
+		ts.Check(err)
+		if m := regexp.MustCompile(`^otpauth://totp/.*[?&]secret=([A-Z2-7]+)&`).FindStringSubmatch(lines.Text()); m != nil {
+			_, err = io.WriteString(stdin, scriptCode(ts, m[1])+"\n")
+			ts.Check(errors.Join(err, stdin.Close()))
+		}
+	}
+	ts.Check(lines.Err())
+	if err := cmd.Wait(); err != nil {
+		ts.Fatalf("got %v, want it to end well", err)
+	}
+}
+
+func scriptCode(ts *testscript.TestScript, seed string) string {
+	key, err := base32.StdEncoding.DecodeString(seed)
+	ts.Check(err)
+	mac, step := hmac.New(sha1.New, key), time.Now().Unix()/30
+	for shift := 56; shift >= 0; shift -= 8 {
+		mac.Write([]byte{byte(step >> shift)})
+	}
+	sum := mac.Sum(nil)
+	at := sum[len(sum)-1] & 15
+	return fmt.Sprintf("%06d", (uint32(sum[at]&0x7f)<<24|uint32(sum[at+1])<<16|uint32(sum[at+2])<<8|uint32(sum[at+3]))%1_000_000)
 }
 
 // scriptHeaders are those that -H gives.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -45,13 +46,14 @@ func revision() string {
 }
 
 func main() {
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	p := &program{stdin: os.Stdin, lines: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
 	os.Exit(p.run(os.Args[1:]))
 }
 
 // A program is the process as commands see it.
 type program struct {
 	stdin          *os.File
+	lines          *bufio.Reader // of stdin
 	stdout, stderr io.Writer
 	environ        []string
 }
@@ -67,7 +69,11 @@ type command struct {
 
 // commands are all there are; without one the program serves.
 func commands() []command {
-	return []command{checkCommand, explainCommand, signCommand, keyNewCommand, userAddCommand, devCommand, healthcheckCommand, versionCommand}
+	return []command{
+		checkCommand, explainCommand, signCommand, keyNewCommand,
+		userAddCommand, userPasswdCommand, userTOTPCommand, userRecoveryCommand, userDisableCommand, userEnableCommand, userListCommand,
+		devCommand, healthcheckCommand, versionCommand,
+	}
 }
 
 // Exit statuses.
@@ -136,15 +142,19 @@ func (p *program) dispatch(args []string) error {
 		}
 		return err
 	}
-	if len(args) == 2 && slices.Contains([]string{"--help", "-help", "-h"}, args[1]) {
-		for _, c := range commands() {
-			if first, _, two := strings.Cut(c.name, " "); two && first == args[0] {
-				return p.dispatch(append(strings.Fields(c.name), "--help"))
-			}
-		}
+	if group := commandsOf(args[0]); len(group) > 0 && (len(args) == 1 || len(args) == 2 && isHelp(args[1])) {
+		p.list(group)
+		return nil
 	}
 	return misused("there is no command %q; auth-watchdog help lists them", strings.Join(args, " "))
 }
+
+// commandsOf are the commands of two words that begin with this one.
+func commandsOf(first string) []command {
+	return slices.DeleteFunc(commands(), func(c command) bool { return !strings.HasPrefix(c.name, first+" ") })
+}
+
+func isHelp(arg string) bool { return slices.Contains([]string{"--help", "-help", "-h"}, arg) }
 
 // parse reads flags that may stand before, between and behind the arguments.
 func parse(fs *flag.FlagSet, args []string, want int) ([]string, error) {
@@ -175,8 +185,13 @@ Without a command it serves, as the environment says:
 
 Commands:
 `)
+	p.list(commands())
+}
+
+// list shows commands in a table.
+func (p *program) list(commands []command) {
 	t := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for _, c := range commands() {
+	for _, c := range commands {
 		fmt.Fprintf(t, "  %s %s\t%s\n", c.name, c.args, c.meaning)
 	}
 	_ = t.Flush()

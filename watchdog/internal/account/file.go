@@ -133,9 +133,8 @@ func isUser(line string) bool {
 	return line != "" && line[0] != '#'
 }
 
-// Add adds a user at the end of a YAML list, with a password as password.New
-// stores it.
-func (f *File) Add(name, stored string, roles []string, seed []byte) error {
+// MayAdd says why nobody of that name and those roles can be added.
+func (f *File) MayAdd(name string, roles []string) error {
 	canonical := canonicalName(name)
 	if canonical == "" {
 		return errors.New("name: " + wantName)
@@ -145,19 +144,28 @@ func (f *File) Add(name, stored string, roles []string, seed []byte) error {
 			return errors.New("roles: want words of at most 64 letters, digits and . _ : - @, with commas between")
 		}
 	}
-	if f.users.Find(canonical) != nil {
-		return fmt.Errorf("%s is in %s already", canonical, f.path)
-	}
 	for _, u := range f.users.order {
-		if password.Account(u.Name) == password.Account(canonical) {
-			return fmt.Errorf("%s is the same name as %s to most people", canonical, u.Name)
+		switch {
+		case u.Name == canonical:
+			return fmt.Errorf("%s is in %s already", canonical, f.path)
+		case password.Account(u.Name) == password.Account(canonical):
+			return fmt.Errorf("%s is the same name as %s in %s to most people", canonical, u.Name, f.path)
 		}
+	}
+	return nil
+}
+
+// Add adds a user at the end of a YAML list, with a password as password.New
+// stores it.
+func (f *File) Add(name, stored string, roles []string, seed []byte) error {
+	if err := f.MayAdd(name, roles); err != nil {
+		return err
 	}
 	hash, err := password.Parse(stored)
 	if err != nil {
 		return err
 	}
-	n := node(&User{Name: canonical, Password: hash, Roles: roles, TOTP: secret.New(seed)})
+	n := node(&User{Name: canonicalName(name), Password: hash, Roles: roles, TOTP: secret.New(seed)})
 	if f.Form() == Empty {
 		item, err := encode(sequence(n))
 		if err != nil {
