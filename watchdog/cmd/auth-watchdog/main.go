@@ -70,7 +70,7 @@ type command struct {
 // commands are all there are; without one the program serves.
 func commands() []command {
 	return []command{
-		checkCommand, explainCommand, signCommand, keyNewCommand,
+		checkCommand, explainCommand, signCommand, keyNewCommand, keyRingCommand,
 		userAddCommand, userPasswdCommand, userTOTPCommand, userRecoveryCommand, userDisableCommand, userEnableCommand, userListCommand,
 		devCommand, healthcheckCommand, versionCommand,
 	}
