@@ -204,3 +204,49 @@ func TestLoadAndSave(t *testing.T) {
 		t.Errorf("got %v, want that there is no such folder", err)
 	}
 }
+
+// FuzzEdits: whatever the file, an edit of one user leaves the others as they
+// were, in their order.
+func FuzzEdits(f *testing.F) {
+	for _, text := range []string{
+		"# x\n\n- name: a # y\n  password: " + good + "\n\n# z\n- name: \"1\"\n  password: '" + weak + "'\n  totp: " + seedText + "\n  recovery: [" + digestOf("a") + "]\n",
+		"a:" + good + "\n# x\nb:" + weak + " scopes=x,y\na:" + weak, "[{name: a, password: \"" + good + "\"}, {name: b, password: '" + good + "', disabled: True}]",
+		"- {name: a, password: >-\n   " + good + "\n  }\n- name: |-\n    b\n  password: " + good + "\n  expires: 2027-01-31T00:00:00Z\n",
+		"---\r\n- name: a\r\n  password: " + good + "\r\n- name: \"\\u00e9\"\r\n  password: " + good + "\r\n...\r\n",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		file := NewFile("users")
+		if file.become([]byte(text)) != nil || len(file.Users().All()) == 0 {
+			return
+		}
+		before := file.Users().All()
+		name := before[0].Name
+		edits := map[string]error{"password": file.SetPassword(name, other)}
+		if file.Form() == YAML {
+			edits["seed"] = file.SetTOTP(name, []byte("12345678901234567890"))
+			edits["recovery"] = file.SetRecovery(name, []string{"A"})
+			edits["disabled"] = file.SetDisabled(name, true)
+			edits["add"] = file.Add("somebody-else", good, []string{"a"}, nil)
+		}
+		for what, err := range edits {
+			if err != nil && what != "add" { // who may be there already
+				t.Fatalf("%s of\n%s\n%v", what, text, err)
+			}
+		}
+		after := file.Users().All()
+		if len(after) < len(before) {
+			t.Fatalf("got %v, want %v", after, before)
+		}
+		for i, u := range before {
+			if i == 0 {
+				if after[0].Name != name || after[0].Password.Text() != other || !slices.Equal(after[0].Roles, u.Roles) {
+					t.Errorf("got %+v, want the new password and the rest as in %+v", plainOf(after[0]), plainOf(u))
+				}
+			} else if diff := cmp.Diff(plainOf(u), plainOf(after[i])); diff != "" {
+				t.Errorf("want -, got +:\n%s", diff)
+			}
+		}
+	})
+}
