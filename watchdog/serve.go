@@ -67,8 +67,11 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.serving.Store(true)
 	w.observer.System("sys_startup", slog.String("version", w.version))
 	defer w.observer.System("sys_shutdown")
-	w.log.Info("listening", "address", main.Addr().String(), "tls", w.config.TLS.IsOn(), "mode", string(w.config.Mode),
-		"function", w.config.FunctionName, "version", w.version)
+	about := []any{"address", main.Addr().String(), "mode", string(w.config.Mode), "function", w.config.FunctionName, "version", w.version}
+	if w.config.TLS.IsOn() {
+		about = append(about, "tls", true)
+	}
+	w.log.Info("listening", about...)
 
 	select {
 	case <-ctx.Done():
