@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"auth-watchdog/watchdog"
 	"auth-watchdog/watchdog/auth"
@@ -24,12 +26,42 @@ const tells = "subject=%s method=%s credential=%s\n"
 const script = `printf 'subject=%s method=%s credential=%s\n' "$Http_X_Auth_Subject" "$Http_X_Auth_Method" "$Http_Authorization"
 exec cat`
 
+// matrixURL is where people sign in.
+const matrixURL = "https://tools.example.com"
+
+// signedIn makes the secrets of sign-in with one user, and the header of somebody
+// who has signed in as that at matrixURL.
+func signedIn(t *testing.T, name string) (secrets map[string]string, header string) {
+	t.Helper()
+	s := watchdog.Settings{"auth": "login", "auth_login_group": "people", "public_url": matrixURL, "mode": "static"}
+	people, err := watchdog.NewTryOut(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets = map[string]string{}
+	for _, secret := range people.Secrets() {
+		if secrets[secret], _, err = people.NewSecret(secret, name, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s["secret_mount_path"] = writeSecrets(t, secrets)
+	if people, err = watchdog.NewTryOut(s); err != nil {
+		t.Fatal(err)
+	}
+	examples, err := people.Examples(matrixURL, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secrets, "Cookie: " + examples[0].Request.Header.Get("Cookie")
+}
+
 // TestMatrix has every method in front of every mode.
 func TestMatrix(t *testing.T) {
 	program, public := writeProgram(t, script), t.TempDir()
 	if err := os.WriteFile(filepath.Join(public, "index.html"), []byte("page"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	people, presents := signedIn(t, "alice")
 	methods := []struct {
 		name       string
 		env        map[string]string
@@ -40,6 +72,7 @@ func TestMatrix(t *testing.T) {
 		{"bearer", nil, map[string]string{"api-key": "ci " + ciKey}, "ci", func(string) string { return bearer }},
 		{"basic", nil, map[string]string{"basic-auth-user": "alice", "basic-auth-password": userPass}, "alice", func(string) string { return basicAuth("alice", userPass) }},
 		{"hmac", nil, map[string]string{"webhook-secret": webhookKey}, "hmac", func(body string) string { return signature(webhookKey, body) }},
+		{"login", map[string]string{"public_url": matrixURL, "auth_login_group": "people"}, people, "alice", func(string) string { return presents }},
 	}
 	modes := map[string]map[string]string{
 		"http": nil, "inproc": nil,
@@ -60,14 +93,15 @@ func TestMatrix(t *testing.T) {
 					_, _ = io.Copy(w, r.Body)
 				})
 				s := setup{env: map[string]string{"auth": m.name}, secrets: m.secrets, function: function}
-				for name, value := range env {
-					s.env[name] = value
-				}
+				maps.Copy(s.env, m.env)
+				maps.Copy(s.env, env)
 				url := ""
 				if mode == "inproc" {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
-					h, err := watchdog.Wrap(ctx, function, watchdog.Settings{"auth": m.name, "secret_mount_path": writeSecrets(t, m.secrets)})
+					settings := watchdog.Settings{"auth": m.name, "secret_mount_path": writeSecrets(t, m.secrets)}
+					maps.Copy(settings, m.env)
+					h, err := watchdog.Wrap(ctx, function, settings)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -108,6 +142,9 @@ func TestMatrix(t *testing.T) {
 							name, value, _ := strings.Cut(h, ": ")
 							r.Header.Add(name, value)
 						}
+						if m.name == "login" {
+							r.Header.Set("Origin", matrixURL) // as a page of its own sends it
+						}
 						res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 						if err != nil {
 							t.Fatalf("%s: %v", b.name, err)
@@ -131,7 +168,7 @@ func TestMatrix(t *testing.T) {
 					if status, got := send(body); status != 401 || got != "Unauthorized\n" {
 						t.Errorf("%s without a credential: got %d and %.80q", b.name, status, got)
 					}
-					if status, got := send(body, strings.NewReplacer(ciKey, otherKey, basicAuth("alice", userPass), basicAuth("alice", "x")).Replace(m.credential(body+"x"))); status != 401 || got != "Unauthorized\n" {
+					if status, got := send(body, strings.NewReplacer(ciKey, otherKey, basicAuth("alice", userPass), basicAuth("alice", "x"), "=v1.", "=v1.x").Replace(m.credential(body+"x"))); status != 401 || got != "Unauthorized\n" {
 						t.Errorf("%s with a wrong one: got %d and %.80q", b.name, status, got)
 					}
 				}

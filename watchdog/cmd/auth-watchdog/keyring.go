@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"auth-watchdog/watchdog/internal/session"
 	"auth-watchdog/watchdog/secret"
 )
 
@@ -24,10 +23,7 @@ var keyRingCommand = command{
 	run: keyRing,
 }
 
-const (
-	ringKey  = 32 // bytes
-	ringKeep = 3
-)
+const ringKeep = 3
 
 func keyRing(p *program, fs *flag.FlagSet, args []string) error {
 	path := fs.String("file", "", "the file with the keys")
@@ -45,9 +41,7 @@ func keyRing(p *program, fs *flag.FlagSet, args []string) error {
 	if err != nil {
 		return fmt.Errorf("key ring: %w", err)
 	}
-	key := make([]byte, ringKey)
-	_, _ = rand.Read(key) // never fails
-	keys = append([]string{base64.StdEncoding.EncodeToString(key)}, keys...)
+	keys = append([]string{session.NewKey()}, keys...)
 	keys = keys[:min(len(keys), *keep)]
 	if err := writeRing(*path, comments, keys); err != nil {
 		return fmt.Errorf("key ring: %w", err)
@@ -65,20 +59,20 @@ func readRing(path string) (comments, keys []string, err error) {
 	if pathError := (*fs.PathError)(nil); errors.As(err, &pathError) {
 		return nil, nil, fmt.Errorf("%s: %w", path, pathError.Err)
 	}
-	n := 0
 	for line := range strings.Lines(string(text)) {
-		n++
 		switch line = strings.TrimSpace(line); {
 		case line == "":
 		case line[0] == '#':
 			comments = append(comments, line)
 		default:
-			key, err := base64.StdEncoding.Strict().DecodeString(line)
-			if err != nil || len(key) != ringKey {
-				return nil, nil, fmt.Errorf("%s: line %d: is no key: want %d bytes in base64", path, n, ringKey)
-			}
 			keys = append(keys, line)
 		}
+	}
+	if len(keys) == 0 {
+		return comments, nil, nil
+	}
+	if _, err := session.ParseRing(secret.New(text)); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return comments, keys, nil
 }
