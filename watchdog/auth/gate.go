@@ -155,8 +155,8 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, policy *Policy, d Decis
 	if !isWebSocket(out.Header["Upgrade"]) {
 		// In another protocol, such as HTTP/2, further requests could follow
 		// that nobody judges.
-		out.Header.Del("Upgrade")
-		out.Header.Del("Http2-Settings")
+		delete(out.Header, "Upgrade")
+		delete(out.Header, "Http2-Settings")
 	}
 	req.handOn(out)
 	for _, s := range policy.ambient {

@@ -218,7 +218,7 @@ func (m *Method) token(r *auth.Request) (string, error) {
 
 // Strip implements [auth.Stripper].
 func (m *Method) Strip(r *http.Request) {
-	r.Header.Del(m.config.Header)
+	delete(r.Header, m.config.Header)
 	if m.config.Query != "" {
 		auth.StripParameter(r, m.config.Query)
 	}

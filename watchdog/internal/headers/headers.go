@@ -11,28 +11,30 @@ import (
 // A Set is a set of header names and of prefixes of them.
 type Set struct {
 	names    [][]string    // by length
-	prefixes [256][]string // by first letter, with the final "-"
-	first    [256]bool     // letters of any case, so that most headers cost one look
+	prefixes [256][]string // by mark, with the final "-"
+	marks    [256]bool     // of all of these, so that most headers cost one look
 }
 
+// mark is the letter of a name that tells most about it: the third, as many
+// begin with "x-", or the last one of a shorter name.
+func mark(name string) byte { return folded[name[min(2, len(name)-1)]] }
+
 // New returns the set of the names in lists, which are in small letters with
-// "-" between words. A name that ends in "-" stands for all that begin so.
+// "-" between words. A name that ends in "-" stands for all that begin so, if it has
+// three letters at least.
 func New(lists ...[]string) *Set {
 	s := &Set{}
-	var first [256]bool // as folded has them
 	for _, list := range lists {
 		for _, name := range list {
-			first[name[0]] = true
+			m := mark(name)
+			s.marks[m] = true
 			if strings.HasSuffix(name, "-") {
-				s.prefixes[name[0]] = append(s.prefixes[name[0]], name)
+				s.prefixes[m] = append(s.prefixes[m], name)
 			} else {
 				s.names = slices.Grow(s.names, len(name)+1)[:max(len(s.names), len(name)+1)]
 				s.names[len(name)] = append(s.names[len(name)], name)
 			}
 		}
-	}
-	for c := range s.first {
-		s.first[c] = first[folded[c]]
 	}
 	return s
 }
@@ -50,10 +52,14 @@ func Fold(name string) string {
 // their kin read every character that is not a letter or a digit as the same,
 // so the caller's X_Auth_Subject is the function's X-Auth-Subject.
 func (s *Set) Has(name string) bool {
-	if name == "" || !s.first[name[0]] {
+	if name == "" {
 		return false
 	}
-	for _, prefix := range s.prefixes[folded[name[0]]] {
+	m := mark(name)
+	if !s.marks[m] {
+		return false
+	}
+	for _, prefix := range s.prefixes[m] {
 		if len(name) >= len(prefix) && folds(name, prefix) {
 			return true
 		}

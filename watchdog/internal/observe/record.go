@@ -254,7 +254,10 @@ func (r *recorder) begin(status int) {
 
 // isStream reports whether an answer goes on until somebody ends it.
 func isStream(h http.Header) bool {
-	t := h.Get("Content-Type")
+	var t string
+	if values := h["Content-Type"]; len(values) > 0 {
+		t = values[0]
+	}
 	return strings.HasPrefix(t, "text/event-stream") || strings.HasPrefix(t, "application/x-ndjson")
 }
 
