@@ -22,14 +22,14 @@ type stage struct {
 // stages are what a request meets, in this order, before the function.
 func (w *Watchdog) stages() []stage {
 	return []stage{
-		{"probes", w.probes},     // health and readiness: no credential, no limit, no record
-		{"observe", w.observe},   // sees all that follows, refusals and panics too
-		{"origin", w.origin},     // takes away what the caller says of where it comes from
-		{"sign-in", w.signIn},    // the pages on which people sign in; no request for one gets past them
-		{"gate", w.gate.Wrap},    // who, and may they; nothing unauthenticated gets past this line
-		{"slots", w.slots},       // after the gate, or strangers would fill them
-		{"buffer", w.buffer},     // the whole body, if the function wants its length
-		{"deadline", w.deadline}, // the function's time begins here
+		{"probes", w.probes},          // health and readiness: no credential, no limit, no record
+		{"observe", w.observer.Stage}, // sees all that follows, refusals and panics too
+		{"origin", w.origin},          // takes away what the caller says of where it comes from
+		{"sign-in", w.signIn},         // the pages on which people sign in; no request for one gets past them
+		{"gate", w.gate.Wrap},         // who, and may they; nothing unauthenticated gets past this line
+		{"slots", w.slots},            // after the gate, or strangers would fill them
+		{"buffer", w.buffer},          // the whole body, if the function wants its length
+		{"deadline", w.deadline},      // the function's time begins here
 	}
 }
 
@@ -41,15 +41,6 @@ func (w *Watchdog) pipeline() http.Handler {
 		h = stages[len(stages)-1-i].wrap(h)
 	}
 	return h
-}
-
-func (w *Watchdog) observe(next http.Handler) http.Handler {
-	return w.observer.Stage(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.arrival.Store(time.Now().UnixNano())
-		w.inflight.Add(1)
-		defer w.inflight.Add(-1)
-		next.ServeHTTP(rw, r)
-	}))
 }
 
 func (w *Watchdog) origin(next http.Handler) http.Handler {

@@ -170,7 +170,7 @@ func (w *Watchdog) drain(s *http.Server) {
 	w.log.Info("draining", "interval", w.config.HealthcheckInterval.String())
 	for w.hurry.Err() == nil {
 		now := time.Now()
-		last := time.Unix(0, w.arrival.Load())
+		last := w.observer.LastArrival()
 		if last.Before(begun) {
 			last = begun
 		}
@@ -183,15 +183,15 @@ func (w *Watchdog) drain(s *http.Server) {
 		case <-w.hurry.Done():
 		}
 	}
-	w.log.Info("no new connections", "in_flight", w.inflight.Load())
+	w.log.Info("no new connections", "in_flight", w.observer.InFlight())
 	w.endStreams(upstream.ErrDraining)
 	ctx, cancel := context.WithTimeout(w.hurry, w.config.WriteTimeout)
 	defer cancel()
 	_ = s.Shutdown(ctx)
-	for w.inflight.Load() > 0 && ctx.Err() == nil { // Shutdown forgets WebSockets
+	for w.observer.InFlight() > 0 && ctx.Err() == nil { // Shutdown forgets WebSockets
 		time.Sleep(10 * time.Millisecond)
 	}
-	w.log.Info("drained", "in_flight", w.inflight.Load())
+	w.log.Info("drained", "in_flight", w.observer.InFlight())
 	if ctx.Err() != nil {
 		_ = s.Close() // whoever has had its time
 	}

@@ -72,9 +72,7 @@ type Watchdog struct {
 	reap        bool
 	ready       readyProbe
 
-	serving  atomic.Bool  // false before it listens, and once it drains
-	arrival  atomic.Int64 // when the last request came, in Unix nanoseconds
-	inflight atomic.Int64 // requests that are being answered, WebSockets too
+	serving atomic.Bool // false before it listens, and once it drains
 
 	draining    context.Context // ends when streams and WebSockets have to
 	endStreams  context.CancelCauseFunc

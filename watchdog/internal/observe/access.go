@@ -68,9 +68,7 @@ type access struct {
 	reason, subject, authMethod string
 }
 
-func (l *AccessLog) write(a *access) { l.writeAt(time.Now(), a) }
-
-func (l *AccessLog) writeAt(now time.Time, a *access) {
+func (l *AccessLog) write(now time.Time, a *access) {
 	for _, s := range []string{a.method, a.path, a.callID, a.reason, a.subject, a.authMethod} {
 		if !isPlain(s) {
 			l.writeSlowly(now, a)

@@ -42,7 +42,7 @@ func written(format string, now time.Time, a *access) string {
 	} else {
 		l.slow = slog.NewTextHandler(l.batch, nil)
 	}
-	l.writeAt(now, a)
+	l.write(now, a)
 	l.Close(time.Hour)
 	return b.String()
 }
@@ -113,7 +113,7 @@ func TestAccessIsShort(t *testing.T) {
 		var b bytes.Buffer
 		l := NewAccessLog(&b, format, slog.New(slog.DiscardHandler))
 		l.slow = nil // would panic
-		l.write(&access{method: "GET", path: "/a-b_c.d~e/?x&y", status: 200, callID: "1-2", subject: "anna@example.com"})
+		l.write(time.Now(), &access{method: "GET", path: "/a-b_c.d~e/?x&y", status: 200, callID: "1-2", subject: "anna@example.com"})
 		l.Close(time.Hour)
 		if b.Len() == 0 {
 			t.Errorf("%s: got nothing", format)

@@ -175,7 +175,7 @@ func TestDroppedIsLogged(t *testing.T) {
 		out := newPieces()
 		l := NewAccessLog(out, "text", slog.New(slog.NewTextHandler(out, nil)))
 		out.hold()
-		l.write(&access{path: "/first"})
+		l.write(time.Now(), &access{path: "/first"})
 		time.Sleep(batchDelay)
 		synctest.Wait()
 		for range 3 {

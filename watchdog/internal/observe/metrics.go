@@ -34,9 +34,6 @@ func New(o Options) *Observer {
 			Name: "http_request_duration_seconds", Help: "Seconds spent serving HTTP requests.",
 			Buckets: prometheus.DefBuckets,
 		}, []string{"code", "method"}),
-		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "http_requests_in_flight", Help: "total HTTP requests in-flight",
-		}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "auth_decisions_total", Help: "requests judged, by the method that decided, the result (admitted, refused, error) and the reason",
 		}, []string{"method", "result", "reason"}),
@@ -57,7 +54,10 @@ func New(o Options) *Observer {
 	}
 	ob.answers.find = ob.answerSeries
 	ob.results.find = func(r result) prometheus.Counter { return ob.decisions.WithLabelValues(r.method, r.result, r.reason) }
-	ob.registry.MustRegister(ob.requests, ob.duration, ob.inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed)
+	inflight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "http_requests_in_flight", Help: "total HTTP requests in-flight",
+	}, func() float64 { return float64(ob.InFlight()) })
+	ob.registry.MustRegister(ob.requests, ob.duration, inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed)
 	ob.metrics = sync.OnceValue(func() http.Handler {
 		ob.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 		return promhttp.InstrumentMetricHandler(ob.registry, promhttp.HandlerFor(ob.registry, promhttp.HandlerOpts{}))
@@ -123,9 +123,9 @@ func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 	o.results.of(to).Inc()
 	o.deciding.Observe(d.Took.Seconds())
 	if d.Allowed() {
-		o.used(d.Identity)
+		o.used(d.Identity, r.Start)
 		for _, id := range d.Also {
-			o.used(id)
+			o.used(id, r.Start)
 		}
 	}
 	// Who opens a page for the first time has done nothing wrong.
@@ -163,7 +163,7 @@ func (o *Observer) Keep(credentials []auth.Credential) {
 }
 
 // used notes that a credential has admitted somebody.
-func (o *Observer) used(id auth.Identity) {
+func (o *Observer) used(id auth.Identity, at time.Time) {
 	if id.Secret == "" {
 		return
 	}
@@ -174,5 +174,5 @@ func (o *Observer) used(id auth.Identity) {
 	if gauge == nil {
 		gauge = o.lastUsed.WithLabelValues(id.Secret, "others")
 	}
-	gauge.Set(float64(time.Now().UnixMilli()) / 1000)
+	gauge.Set(float64(at.UnixMilli()) / 1000)
 }

@@ -38,12 +38,14 @@ type Observer struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
 	duration  *prometheus.HistogramVec
-	inflight  prometheus.Gauge
 	decisions *prometheus.CounterVec
 	deciding  prometheus.Histogram
 	reloads   *prometheus.CounterVec
 
 	lastUsed *prometheus.GaugeVec
+
+	arrival  atomic.Int64 // when the last request came, in Unix nanoseconds
+	inflight atomic.Int64
 
 	answers series[answer, answerSeries]
 	results series[result, prometheus.Counter]
@@ -51,3 +53,10 @@ type Observer struct {
 	mu   sync.Mutex // held to change kept
 	kept atomic.Pointer[map[entry]prometheus.Gauge]
 }
+
+// LastArrival is when the last request came; the beginning of Unix time if none
+// has.
+func (o *Observer) LastArrival() time.Time { return time.Unix(0, o.arrival.Load()) }
+
+// InFlight is how many requests are being answered, WebSockets too.
+func (o *Observer) InFlight() int64 { return o.inflight.Load() }

@@ -63,7 +63,7 @@ func FromContext(ctx context.Context) *Record {
 	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
 		return r
 	}
-	return &Record{Context: ctx}
+	return &Record{Context: ctx, Start: time.Now()}
 }
 
 // callIDHeader names the id by which a call is followed through OpenFaaS.
@@ -92,12 +92,14 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 			record: Record{Context: r.Context(), CallID: id[0], Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()},
 		}
 
-		o.inflight.Inc()
+		o.arrival.Store(rec.record.Start.UnixNano())
+		o.inflight.Add(1)
 		defer rec.end()
 		defer func() {
 			p := recover()
-			o.inflight.Dec()
-			o.finish(r, rec, p)
+			o.inflight.Add(-1)
+			now := time.Now()
+			o.finish(r, rec, p, now)
 			if p != nil && (errors.Is(asError(p), http.ErrAbortHandler) || rec.status != 0) {
 				panic(http.ErrAbortHandler) // the caller sees that the answer is not whole
 			}
@@ -108,9 +110,9 @@ func (o *Observer) Stage(next http.Handler) http.Handler {
 				rec.dropHopByHop()
 			}
 			// What is left of answer and body is flushed and read after us.
-			rec.patient(time.Now())
+			rec.patient(now)
 			if r.ContentLength != 0 {
-				_ = rec.control.SetReadDeadline(time.Now().Add(o.ReadTimeout))
+				_ = rec.control.SetReadDeadline(now.Add(o.ReadTimeout))
 			}
 		}()
 		next.ServeHTTP(rec, r.WithContext(&rec.record))
@@ -122,9 +124,9 @@ func asError(p any) error {
 	return err
 }
 
-// finish writes down what became of a request. p is what its handler panicked
-// with.
-func (o *Observer) finish(r *http.Request, rec *recorder, p any) {
+// finish writes down what became of a request that has ended now. p is what its
+// handler panicked with.
+func (o *Observer) finish(r *http.Request, rec *recorder, p any, now time.Time) {
 	record := &rec.record
 	record.Status, record.Bytes = rec.status, rec.bytes
 	switch {
@@ -136,9 +138,9 @@ func (o *Observer) finish(r *http.Request, rec *recorder, p any) {
 	case record.Status == 0:
 		record.Status = http.StatusOK
 	}
-	elapsed := time.Since(record.Start)
+	elapsed := now.Sub(record.Start)
 	o.count(record, elapsed)
-	o.Access.write(&access{
+	o.Access.write(now, &access{
 		method: short(record.Method), path: short(record.Path), status: record.Status, bytes: record.Bytes, elapsed: elapsed,
 		callID: record.CallID, reason: record.Reason, subject: record.Decision.Identity.Subject, authMethod: record.Decision.Method,
 	})
