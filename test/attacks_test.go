@@ -945,7 +945,58 @@ rules:
 		}
 		d.admitted("a webhook", call{method: "POST", path: "/", body: strings.NewReader("x"), headers: []string{signature(webhookKey, "x")}})
 	},
-	"R7 HTTP/2": func(t *testing.T) {
+	"R7 streams that are reset at once": func(t *testing.T) {
+		s := oneKey()
+		s.https = true
+		s.env["max_inflight"] = "5"
+		s.function = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/wait" {
+				<-r.Context().Done()
+			}
+		})
+		d := start(t, s)
+		const callers, streams = 5, 120 // together more guesses than an address has
+		rush := func(path, key string) {
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					c := dialHTTP2(t, d.addr)
+					var text []byte
+					for i := range uint32(streams) {
+						text = append(text, encodeHeaders(2*i+1, true, headOf(d.addr, "GET", path, key)...)...)
+						text = append(text, encodeFrame(frameRSTStream, 0, 2*i+1, []byte{0, 0, 0, codeCancel})...)
+					}
+					c.write(text)
+				})
+			}
+			wg.Wait()
+		}
+		decided := func(labels string) float64 { return d.sum("auth_decisions_total{" + labels) }
+
+		rush("/", otherKey)
+		eventually(t, "all guesses to be counted", func() bool { return decided(`method="bearer",`) == callers*streams })
+		d.refused("a guess after them", call{path: "/", headers: []string{"Authorization: Bearer " + otherKey}}, 429)
+
+		rush("/wait", ciKey)
+		eventually(t, "all decisions", func() bool { return decided(`method="bearer",reason="admitted"`) == callers*streams })
+		eventually(t, "an end of all", func() bool { return strings.Contains(d.scrape(), "\nhttp_requests_in_flight 0\n") })
+		if requests, decisions := d.sum("http_requests_total{"), decided(""); requests != decisions {
+			t.Errorf("%v requests and %v decisions were counted", requests, decisions)
+		}
+		var wg sync.WaitGroup
+		for range 5 { // as many as there are slots
+			wg.Go(func() {
+				if got := d.get("/", bearer).status; got != 200 {
+					t.Errorf("a request after them: got %d", got)
+				}
+			})
+		}
+		wg.Wait()
+		if got := d.get("/_/ready").status; got != 200 {
+			t.Errorf("afterwards it is not ready: %d", got)
+		}
+	},
+	"R7 HTTP/2 in the clear": func(t *testing.T) {
 		d := start(t, oneKey())
 		if got := d.raw("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); len(got) > 0 && got[0] < 400 {
 			t.Errorf("got %v, want HTTP/2 not to be spoken in the clear", got)
@@ -1010,6 +1061,22 @@ func (d *dog) isCI(what string, r *http.Request, public bool) {
 	if public && len(subject) > 0 || !public && !slices.Equal(subject, []string{"ci"}) {
 		d.t.Errorf("%s: the function was told that %q is calling", what, subject)
 	}
+}
+
+// sum adds the values of all series that begin with a text.
+func (d *dog) sum(series string) float64 {
+	total := 0.0
+	for line := range strings.Lines(d.scrape()) {
+		if rest, ok := strings.CutPrefix(line, series); ok {
+			_, value, _ := strings.Cut(rest, "} ")
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				d.t.Errorf("%s: %v", line, err)
+			}
+			total += n
+		}
+	}
+	return total
 }
 
 // run runs a program to its end.

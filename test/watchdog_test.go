@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,8 @@ type setup struct {
 	function http.Handler
 	// links has the secrets behind links, as Kubernetes does.
 	links bool
+	// https has the port speak it, with a certificate for f.example and 127.0.0.1.
+	https bool
 }
 
 // A dog is the built program, serving, in front of a function of the test.
@@ -36,6 +39,7 @@ type dog struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	addr    string
+	https   bool
 	metrics string
 	folder  string // of the secrets
 	log     *output
@@ -166,6 +170,9 @@ func command(t *testing.T, s setup, more map[string]string) *exec.Cmd {
 // counted and answered is then searched for its secrets.
 func start(t *testing.T, s setup) *dog {
 	t.Helper()
+	if s.https {
+		s = s.withCertificate(t)
+	}
 	d := newDog(t, s)
 	for _, text := range s.secrets {
 		d.keep(text)
@@ -202,7 +209,7 @@ func freePort(t *testing.T) int {
 // newDog is a watchdog that does not run yet.
 func newDog(t *testing.T, s setup) *dog {
 	t.Helper()
-	return &dog{t: t, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
+	return &dog{t: t, https: s.https, log: &output{}, ended: make(chan error, 1), folder: writeSecrets(t, s.secrets)}
 }
 
 // launch starts the program, with more environment than s has, and waits until
@@ -337,7 +344,11 @@ func (d *dog) do(c call) answer {
 	if c.method == "" {
 		c.method = http.MethodGet
 	}
-	r, err := http.NewRequest(c.method, "http://"+d.addr+c.path, c.body)
+	scheme := "http"
+	if d.https {
+		scheme = "https"
+	}
+	r, err := http.NewRequest(c.method, scheme+"://"+d.addr+c.path, c.body)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -354,7 +365,8 @@ func (d *dog) do(c call) answer {
 	if c.from != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.from)}
 	}
-	res, err := (&http.Transport{DialContext: dialer.DialContext, DisableCompression: true}).RoundTrip(r)
+	trusting := &tls.Config{InsecureSkipVerify: true} // which certificate it is matters to other tests
+	res, err := (&http.Transport{DialContext: dialer.DialContext, DisableCompression: true, TLSClientConfig: trusting}).RoundTrip(r)
 	if err != nil {
 		d.t.Fatalf("%s %s: %v\n%s", c.method, c.path, err, d.log)
 	}

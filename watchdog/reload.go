@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"auth-watchdog/watchdog/internal/upstream"
@@ -86,7 +87,7 @@ func (w *Watchdog) renewCertificate(set *secret.Set) error {
 		return err
 	}
 	if before := w.certificate.Swap(pair); !pair.Leaf.Equal(before.Leaf) {
-		w.log.Info("another certificate is in force", "names", certificateNames(pair.Leaf), "until", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+		w.log.Info("another certificate is in force", "names", strings.Join(certificateNames(pair.Leaf), ","), "until", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 		w.warn(certificateWarnings(w.config.TLS, pair))
 	}
 	return nil
