@@ -98,7 +98,8 @@
 // when it was seen twice, so that a file is never taken half-way. What was
 // learned of callers (verified passwords, signatures that were used, failures)
 // does not live in a policy
-// and is handed to the next one.
+// and is handed to the next one. The certificate of the port for callers is read
+// with them; it and the policy are put in force each by itself.
 //
 // # What a function can rely on
 //
