@@ -63,7 +63,7 @@ func (w *Watchdog) signIn(next http.Handler) http.Handler {
 }
 
 // A throttle counts wrong credentials by the address that they come from.
-type throttle struct{ failures *limit.Failures }
+type throttle struct{ failures *limit.Rate }
 
 // Wait implements [auth.Throttle].
 func (t throttle) Wait(r *http.Request) time.Duration {
@@ -76,7 +76,7 @@ func (t throttle) Wait(r *http.Request) time.Duration {
 // Fail implements [auth.Throttle].
 func (t throttle) Fail(r *http.Request) time.Duration {
 	if a := observe.FromContext(r.Context()).Address; a.IsValid() {
-		return t.failures.Fail(clientip.Key(a))
+		return t.failures.Take(clientip.Key(a))
 	}
 	return 0
 }

@@ -136,7 +136,7 @@ func New(o Options) (*Watchdog, error) {
 		Buffers:            w.buffers,
 		BodyTimeout:        cfg.ReadTimeout,
 		ForwardCredentials: cfg.ForwardCredentials,
-		Throttle:           throttle{limit.NewFailures(addressBurst, addressEvery, maxAddresses)},
+		Throttle:           throttle{limit.NewRate(addressBurst, addressEvery, maxAddresses)},
 		Report:             w.observer.Decided,
 	})
 	w.draining, w.endStreams = context.WithCancelCause(context.Background())

@@ -218,7 +218,7 @@ func (m *Method) verify(r *auth.Request, name string, pass []byte) (auth.Identit
 		case outcome.busy:
 			return auth.Identity{}, m.denied(auth.Throttled, user, password.HashingWait)
 		case !outcome.good:
-			failures.Fail(counter)
+			failures.Take(counter)
 			return auth.Identity{}, m.denied(auth.Unknown, user, 0)
 		}
 	}

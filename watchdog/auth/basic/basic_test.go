@@ -535,7 +535,7 @@ func TestAccountsOfUsersStay(t *testing.T) {
 	}
 	for i := range maxAccounts + 1 {
 		counters, counter := m.memory.failures(m.users, fmt.Sprint("nobody ", i))
-		counters.Fail(counter)
+		counters.Take(counter)
 	}
 	if _, got := authtest.Ask(m, request("alice", canary)); got != auth.Throttled {
 		t.Errorf("got %q, want %q as before", got, auth.Throttled)

@@ -35,8 +35,8 @@ const (
 type Memory struct {
 	key     [sha256.Size]byte // of this process
 	hashing *password.Hasher
-	known   *limit.Failures // by the names of users
-	unknown *limit.Failures // by other names: however many, they push none of the above out
+	known   *limit.Rate // by the names of users
+	unknown *limit.Rate // by other names: however many, they push none of the above out
 	now     func() time.Time
 
 	mu       sync.Mutex
@@ -69,8 +69,8 @@ type outcome struct {
 func NewMemory(hashing *password.Hasher) *Memory {
 	m := &Memory{
 		hashing:  hashing,
-		known:    limit.NewFailures(accountBurst, accountEvery, maxKnown),
-		unknown:  limit.NewFailures(accountBurst, accountEvery, maxAccounts),
+		known:    limit.NewRate(accountBurst, accountEvery, maxKnown),
+		unknown:  limit.NewRate(accountBurst, accountEvery, maxAccounts),
 		now:      time.Now,
 		verified: make(map[digest]*list.Element),
 		order:    list.New(),
@@ -97,7 +97,7 @@ func (m *Memory) digest(fields ...[]byte) digest {
 // failures returns what counts the failures under a name, and the name there:
 // however it is spelled it has one counter, and however long it is it takes
 // little room.
-func (m *Memory) failures(u *Users, name string) (counters *limit.Failures, counter string) {
+func (m *Memory) failures(u *Users, name string) (counters *limit.Rate, counter string) {
 	a := password.Account(name)
 	d := m.digest([]byte("account"), []byte(a))
 	if u.accounts[a] {

@@ -72,7 +72,7 @@ func (a *attempt) withdrawAddress() {
 // fail leaves it at that.
 func (a *attempt) fail() {
 	if !a.device {
-		a.m.Memory.overall.Fail("")
+		a.m.Memory.overall.Take("")
 	}
 }
 

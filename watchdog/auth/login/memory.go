@@ -41,7 +41,7 @@ type Memory struct {
 	devices   *limit.Penalties // by browsers that have signed in before
 	addresses *limit.Penalties
 	codes     *limit.Penalties // of second factors, by users
-	overall   *limit.Failures  // of all who are not known
+	overall   *limit.Rate      // of all who are not known
 
 	mu        sync.Mutex
 	steps     map[string]uint64 // the last code of each user
@@ -59,7 +59,7 @@ func NewMemory(h *password.Hasher) *Memory {
 		hasher: h,
 		known:  penalties(freeFailures, maxKnown), unknown: penalties(freeFailures, maxUnknown),
 		devices: penalties(freeFailures, maxDevices), addresses: penalties(addressFailures, maxAddresses),
-		codes: penalties(freeFailures, maxKnown), overall: limit.NewFailures(overallBurst, overallEvery, 1),
+		codes: penalties(freeFailures, maxKnown), overall: limit.NewRate(overallBurst, overallEvery, 1),
 		steps: map[string]uint64{}, recovery: map[[sha256.Size]byte]bool{}, signedOut: map[session.ID]time.Time{},
 	}
 	_, _ = rand.Read(m.key[:]) // never fails

@@ -16,8 +16,8 @@ func newClock() *clock { return &clock{time.Date(2026, 1, 31, 0, 0, 0, 0, time.U
 
 func (c *clock) move(d time.Duration) { c.Time = c.Add(d) }
 
-func failuresAt(c *clock, burst int, every time.Duration, most int) *Failures {
-	f := NewFailures(burst, every, most)
+func rateAt(c *clock, burst int, every time.Duration, most int) *Rate {
+	f := NewRate(burst, every, most)
 	f.now = func() time.Time { return c.Time }
 	return f
 }
@@ -48,14 +48,14 @@ func TestFailuresMayComeAsABurstAndThenOnceInAWhile(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClock()
-			f := failuresAt(c, tt.burst, every, 10)
+			f := rateAt(c, tt.burst, every, 10)
 			for i, step := range tt.steps {
 				c.move(step.after)
 				for n := range step.fails {
 					if got := f.Wait("k"); got != 0 {
 						t.Errorf("step %d: Wait before failure %d: got %v, want 0", i+1, n+1, got)
 					}
-					if got := f.Fail("k"); got != 0 {
+					if got := f.Take("k"); got != 0 {
 						t.Errorf("step %d: failure %d: got %v to wait, want 0", i+1, n+1, got)
 					}
 				}
@@ -65,7 +65,7 @@ func TestFailuresMayComeAsABurstAndThenOnceInAWhile(t *testing.T) {
 				if step.wait == 0 {
 					continue
 				}
-				if got := f.Fail("k"); got != step.wait {
+				if got := f.Take("k"); got != step.wait {
 					t.Errorf("step %d: one failure more: got %v to wait, want %v", i+1, got, step.wait)
 				}
 			}
@@ -75,23 +75,23 @@ func TestFailuresMayComeAsABurstAndThenOnceInAWhile(t *testing.T) {
 
 func TestAFailureThatHasToWaitIsNotCounted(t *testing.T) {
 	c := newClock()
-	f := failuresAt(c, 2, time.Minute, 10)
-	f.Fail("k")
-	f.Fail("k")
+	f := rateAt(c, 2, time.Minute, 10)
+	f.Take("k")
+	f.Take("k")
 	for range 100 {
-		if got := f.Fail("k"); got != time.Minute {
+		if got := f.Take("k"); got != time.Minute {
 			t.Fatalf("got %v, want %v", got, time.Minute)
 		}
 	}
 	c.move(time.Minute)
-	if got := f.Fail("k"); got != 0 {
+	if got := f.Take("k"); got != 0 {
 		t.Errorf("after the wait: got %v, want 0", got)
 	}
 }
 
 func TestAskingIsNotFailing(t *testing.T) {
-	f := failuresAt(newClock(), 1, time.Minute, 1)
-	f.Fail("k")
+	f := rateAt(newClock(), 1, time.Minute, 1)
+	f.Take("k")
 	for range 100 {
 		f.Wait("k")
 		f.Wait("unknown")
@@ -102,12 +102,12 @@ func TestAskingIsNotFailing(t *testing.T) {
 }
 
 func TestKeysFailApart(t *testing.T) {
-	f := failuresAt(newClock(), 1, time.Minute, 10)
+	f := rateAt(newClock(), 1, time.Minute, 10)
 	for _, tt := range []struct {
 		key  string
 		want time.Duration
 	}{{"a", 0}, {"a", time.Minute}, {"b", 0}, {"", 0}, {"b", time.Minute}, {"", time.Minute}, {"A", 0}} {
-		if got := f.Fail(tt.key); got != tt.want {
+		if got := f.Take(tt.key); got != tt.want {
 			t.Errorf("%q: got %v, want %v", tt.key, got, tt.want)
 		}
 	}
@@ -131,9 +131,9 @@ func TestTheKeyThatFailedLongestAgoIsForgotten(t *testing.T) {
 		{"the same one takes no room", 2, 9, []string{"a", "b", "b", "b", "b"}, map[string]bool{"a": true, "b": true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := failuresAt(newClock(), tt.burst, every, tt.most)
+			f := rateAt(newClock(), tt.burst, every, tt.most)
 			for _, key := range tt.fails {
-				f.Fail(key)
+				f.Take(key)
 			}
 			for key, want := range tt.knows {
 				if got := f.byKey[key] != nil; got != want {
@@ -148,27 +148,27 @@ func TestTheKeyThatFailedLongestAgoIsForgotten(t *testing.T) {
 }
 
 func TestAForgottenKeyIsFreeOfItsFailures(t *testing.T) {
-	f := failuresAt(newClock(), 1, time.Minute, 1)
-	f.Fail("a")
+	f := rateAt(newClock(), 1, time.Minute, 1)
+	f.Take("a")
 	if got := f.Wait("a"); got != time.Minute {
 		t.Fatalf("got %v, want %v", got, time.Minute)
 	}
-	f.Fail("b")
-	if got := f.Fail("a"); got != 0 {
+	f.Take("b")
+	if got := f.Take("a"); got != 0 {
 		t.Errorf("got %v, want 0", got)
 	}
 }
 
 func TestFailuresGoByTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := NewFailures(1, time.Minute, 10)
-		f.Fail("k")
+		f := NewRate(1, time.Minute, 10)
+		f.Take("k")
 		time.Sleep(20 * time.Second)
 		if got, want := f.Wait("k"), 40*time.Second; got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		time.Sleep(40 * time.Second)
-		if got := f.Fail("k"); got != 0 {
+		if got := f.Take("k"); got != 0 {
 			t.Errorf("after the wait: got %v, want 0", got)
 		}
 	})
@@ -176,14 +176,14 @@ func TestFailuresGoByTheClock(t *testing.T) {
 
 func TestConcurrentFailuresAreCountedOneByOne(t *testing.T) {
 	const burst, callers, keys = 20, 16, 3
-	f := failuresAt(newClock(), burst, time.Minute, keys)
+	f := rateAt(newClock(), burst, time.Minute, keys)
 	var counted [keys]atomic.Int64
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
 			for range burst {
 				for key := range keys {
-					if f.Fail(fmt.Sprint(key)) == 0 {
+					if f.Take(fmt.Sprint(key)) == 0 {
 						counted[key].Add(1)
 					}
 				}
