@@ -18,7 +18,8 @@ type Report struct {
 	warnings    []string
 	rules       []auth.Rule
 	methods     map[string]config.Method
-	certificate string // empty without TLS
+	rates       map[string]string // by match
+	certificate string            // empty without TLS
 }
 
 // Check builds what [New] would and starts nothing. With noSecrets it reads no
@@ -40,13 +41,18 @@ func Check(o Options, noSecrets bool) (*Report, error) {
 	}
 	r := &Report{
 		warnings: append(policy.warnings(cfg), certificateWarnings(cfg.TLS, pair)...),
-		rules:    policy.Rules(), methods: map[string]config.Method{},
+		rules:    policy.Rules(), methods: map[string]config.Method{}, rates: map[string]string{},
 	}
 	if cfg.TLS.IsOn() {
 		r.certificate = describeCertificate(cfg.TLS, pair)
 	}
 	for _, m := range cfg.Policy.Methods {
 		r.methods[m.Name] = m
+	}
+	for _, rule := range cfg.Policy.Rules {
+		if !rule.Rate.IsZero() {
+			r.rates[rule.Match] = rateOf(rule)
+		}
 	}
 	return r, ps.Err()
 }
@@ -70,6 +76,9 @@ func (r *Report) String() string {
 		}
 		if q := require(rule.Require); q != "" {
 			fmt.Fprintf(t, "%s\t%s\t–\t–\t–\t–\n", rule.Match, q)
+		}
+		if rate := r.rates[rule.Match]; rate != "" {
+			fmt.Fprintf(t, "%s\t%s\t–\t–\t–\t–\n", rule.Match, rate)
 		}
 	}
 	_ = t.Flush() // a strings.Builder never fails
@@ -112,6 +121,15 @@ func (r *Report) credentials(t io.Writer, match, admits string, m auth.Method) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", match, admits, c.Secret, c.Entry, scopes, expires)
 	}
+}
+
+// rateOf is the rate of a rule in words.
+func rateOf(r config.Rule) string {
+	caller := "caller"
+	if r.Public {
+		caller = "address"
+	}
+	return fmt.Sprintf("at most %s of each %s", r.Rate, caller)
 }
 
 func require(q auth.Requirement) string {

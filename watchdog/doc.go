@@ -64,6 +64,7 @@
 //	origin    takes away what the caller says of where it comes from
 //	sign-in   the pages on which people sign in; no request for one gets past them
 //	gate      who, and may they; nothing unauthenticated gets past this line
+//	rate      after the gate: who is refused spends nothing of anybody's
 //	slots     after the gate, or strangers would fill them
 //	buffer    the whole body, if the function wants its length
 //	deadline  the function's time begins here
@@ -96,7 +97,7 @@
 // until both readings agree. The methods are built of it, and the policy of
 // the methods. A Watcher looks at the files every two seconds; a change counts
 // when it was seen twice, so that a file is never taken half-way. What was
-// learned of callers (verified passwords, signatures that were used, failures)
+// learned of callers (verified passwords, signatures that were used, failures, rates)
 // does not live in a policy
 // and is handed to the next one. The certificate of the port for callers is read
 // with them; it and the policy are put in force each by itself.

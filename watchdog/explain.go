@@ -100,6 +100,11 @@ func Explain(o Options, raw []byte, at time.Time) (*Explanation, error) {
 		return e, nil
 	}
 	e.Rule = decision.Rule.Match
+	for _, r := range cfg.Policy.Rules {
+		if e.Admitted && r.Match == e.Rule && !r.Rate.IsZero() {
+			e.Notes = append(e.Notes, "the rule's rate, "+rateOf(r)+", is not counted here")
+		}
+	}
 	for _, m := range decision.Rule.Methods() {
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		x := ExplainedMethod{Name: m.Name(), Type: cfg.Policy.TypeOf(m.Name()), Facts: []auth.Fact{}}

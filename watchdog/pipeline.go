@@ -27,6 +27,7 @@ func (w *Watchdog) stages() []stage {
 		{"origin", w.origin},          // takes away what the caller says of where it comes from
 		{"sign-in", w.signIn},         // the pages on which people sign in; no request for one gets past them
 		{"gate", w.gate.Wrap},         // who, and may they; nothing unauthenticated gets past this line
+		{"rate", w.rate},              // after the gate: who is refused spends nothing of anybody's
 		{"slots", w.slots},            // after the gate, or strangers would fill them
 		{"buffer", w.buffer},          // the whole body, if the function wants its length
 		{"deadline", w.deadline},      // the function's time begins here

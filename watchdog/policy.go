@@ -212,6 +212,11 @@ func (b *builtPolicy) warnings(c *config.Config) []string {
 			}
 		}
 	}
+	for _, r := range c.Policy.Rules {
+		if r.Public && !r.Rate.IsZero() && c.TrustedProxyHops == 0 {
+			add("rule %q: its rate is of each address, and all who come through one proxy, such as the gateway, have that of the proxy: see trusted_proxy_hops", r.Match)
+		}
+	}
 	if c.ForwardCredentials {
 		add("forward_credentials: the function sees the credentials of its callers")
 	}

@@ -65,6 +65,7 @@ type Watchdog struct {
 	secrets     *secret.Watcher
 	certificate atomic.Pointer[tls.Certificate] // nil without TLS
 	upstream    upstream.Upstream
+	rates       map[string]ruleRate // by match, of the rules that have one
 	limits      *limit.Slots
 	trust       clientip.Trust
 	handler     http.Handler
@@ -122,8 +123,10 @@ func New(o Options) (*Watchdog, error) {
 	if u, err := url.Parse(cfg.PublicURL); err == nil {
 		w.trust.Scheme, w.trust.Host = u.Scheme, u.Host
 	}
+	w.rates = newRates(cfg.Policy.Rules)
 	w.observer = observe.New(observe.Options{
 		Log: w.log, Access: observe.NewAccessLog(o.Stderr, cfg.LogFormat, w.log), Audit: audit, Function: cfg.FunctionName,
+		Rated:   slices.Collect(maps.Keys(w.rates)),
 		Address: w.trust.Of, WriteTimeout: cfg.WriteTimeout, ReadTimeout: cfg.ReadTimeout,
 	})
 	w.deps.observer = w.observer

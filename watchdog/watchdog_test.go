@@ -104,7 +104,7 @@ func TestStages(t *testing.T) {
 	for _, s := range w.stages() {
 		names = append(names, s.name)
 	}
-	want := []string{"probes", "observe", "origin", "sign-in", "gate", "slots", "buffer", "deadline"}
+	want := []string{"probes", "observe", "origin", "sign-in", "gate", "rate", "slots", "buffer", "deadline"}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}

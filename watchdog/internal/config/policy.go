@@ -89,7 +89,8 @@ type Rule struct {
 	All      []string
 	Subjects []string
 	Scopes   []string
-	Where    string // in the policy file; empty for the short form
+	Rate     setting.Rate // of each caller
+	Where    string       // in the policy file; empty for the short form
 
 	SecondFactor bool
 	MaxAge       time.Duration
@@ -109,6 +110,10 @@ func (r *Rule) fields() []setting.Field {
 		{Name: "require.scopes", Value: setting.Words(&r.Scopes, "a list of scopes"), Meaning: "what the credential must all allow; otherwise 403"},
 		{Name: "require.second_factor", Value: setting.Bool(&r.SecondFactor), Meaning: "true wants a person who has signed in with a second factor (`login`); a browser is asked for one, others get 401"},
 		{Name: "require.max_age", Value: setting.PositiveDuration(&r.MaxAge), Meaning: "how long ago a person may have signed in (`login`), such as 15m; a browser is asked to sign in again, others get 401"},
+		{
+			Name: "rate", Value: setting.RateOf(&r.Rate),
+			Meaning: "how often each caller may come, and how many requests at once after a pause (`burst`, which is the count if not set); more get 429",
+		},
 	}
 }
 

@@ -26,6 +26,9 @@ func NewAudit(w io.Writer) *slog.Logger {
 	}))
 }
 
+// excessRate is the event of everything that comes too often.
+const excessRate = "excess_rate_limit_exceeded"
+
 // event is the name of a refusal in OWASP's logging vocabulary, which has none
 // for handshakes.
 func event(r auth.Reason) string {
@@ -47,13 +50,13 @@ func event(r auth.Reason) string {
 	case auth.CrossOrigin:
 		return "malicious_csrf"
 	case auth.BuffersFull, auth.ReplaysFull:
-		return "excess_rate_limit_exceeded"
+		return excessRate
 	}
 	switch r.Status() {
 	case http.StatusForbidden:
 		return "authz_fail"
 	case http.StatusTooManyRequests:
-		return "excess_rate_limit_exceeded"
+		return excessRate
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		return "input_validation_fail"
 	}
@@ -77,8 +80,8 @@ func (o *Observer) System(name string, attrs ...slog.Attr) {
 	o.Audit.LogAttrs(context.Background(), slog.LevelInfo, name, attrs...) //nolint:sloglint // of a closed set
 }
 
-// about says which request an event is of, after what it is. What the caller has sent is cut to a
-// bearable length, and the encoder takes care of the rest.
+// about says which request an event is of, after what it is. What the caller
+// has sent is cut to a bearable length, and the encoder takes care of the rest.
 func (o *Observer) about(req *http.Request, r *Record, what ...slog.Attr) []slog.Attr {
 	attrs := append([]slog.Attr{slog.String("appid", "auth-watchdog"), slog.String("function", o.Function)}, what...)
 	attrs = append(attrs,
@@ -97,7 +100,22 @@ func (o *Observer) about(req *http.Request, r *Record, what ...slog.Attr) []slog
 // a refusal, or a handshake.
 func (o *Observer) refused(req *http.Request, r *Record) {
 	d := r.Decision
-	attrs := o.about(req, r, slog.String("reason", string(d.Reason)), slog.Int("status", d.Reason.Status()))
+	level := slog.LevelWarn
+	var more []slog.Attr
+	if err := d.Err(); err != nil {
+		more = append(more, slog.String("description", err.Error()))
+	}
+	if d.Handshake != nil {
+		level = slog.LevelInfo
+		more = append(more, slog.String("handshake", d.Handshake.Kind))
+	}
+	o.decided(req, r, level, event(d.Reason), string(d.Reason), d.Reason.Status(), more...)
+}
+
+// decided writes an event with what was decided about the request.
+func (o *Observer) decided(req *http.Request, r *Record, level slog.Level, event, reason string, status int, more ...slog.Attr) {
+	d := r.Decision
+	attrs := o.about(req, r, slog.String("reason", reason), slog.Int("status", status))
 	if d.Rule != nil {
 		attrs = append(attrs, slog.String("rule", d.Rule.Match))
 	}
@@ -107,15 +125,7 @@ func (o *Observer) refused(req *http.Request, r *Record) {
 	if d.Subject != "" {
 		attrs = append(attrs, slog.String("userid", d.Subject))
 	}
-	if err := d.Err(); err != nil {
-		attrs = append(attrs, slog.String("description", err.Error()))
-	}
-	level := slog.LevelWarn
-	if d.Handshake != nil {
-		level = slog.LevelInfo
-		attrs = append(attrs, slog.String("handshake", d.Handshake.Kind))
-	}
-	o.Audit.LogAttrs(req.Context(), level, event(d.Reason), attrs...) //nolint:sloglint // of a closed set
+	o.Audit.LogAttrs(req.Context(), level, event, append(attrs, more...)...) //nolint:sloglint // of a closed set
 }
 
 func short(s string) string {

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"cmp"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -44,6 +45,9 @@ func New(o Options) *Observer {
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "auth_secret_reloads_total", Help: "changes of the secret files, by whether they could be used (success, error)",
 		}, []string{"result"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "auth_rate_limited_total", Help: "admitted requests that were answered with 429 because of their rule's rate, by the rule",
+		}, []string{"rule"}),
 		lastUsed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "auth_secret_last_used_timestamp_seconds",
 			Help: "when a credential last admitted a request, in Unix time; 0 if it has not since the start",
@@ -52,12 +56,15 @@ func New(o Options) *Observer {
 	for _, result := range []string{"success", "error"} {
 		ob.reloads.WithLabelValues(result)
 	}
+	for _, rule := range o.Rated {
+		ob.limited.WithLabelValues(rule)
+	}
 	ob.answers.find = ob.answerSeries
 	ob.results.find = func(r result) prometheus.Counter { return ob.decisions.WithLabelValues(r.method, r.result, r.reason) }
 	inflight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "http_requests_in_flight", Help: "total HTTP requests in-flight",
 	}, func() float64 { return float64(ob.InFlight()) })
-	ob.registry.MustRegister(ob.requests, ob.duration, inflight, ob.decisions, ob.deciding, ob.reloads, ob.lastUsed)
+	ob.registry.MustRegister(ob.requests, ob.duration, inflight, ob.decisions, ob.deciding, ob.reloads, ob.limited, ob.lastUsed)
 	ob.metrics = sync.OnceValue(func() http.Handler {
 		ob.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 		return promhttp.InstrumentMetricHandler(ob.registry, promhttp.HandlerFor(ob.registry, promhttp.HandlerOpts{}))
@@ -131,6 +138,17 @@ func (o *Observer) Decided(req *http.Request, d auth.Decision) {
 	// Who opens a page for the first time has done nothing wrong.
 	if !d.Allowed() && (d.Invitation == "" || d.Reason != auth.NoCredential) {
 		o.refused(req, r)
+	}
+}
+
+// RateExceeded writes down that an admitted request was refused because of its
+// rule's rate. tell says whether the audit log hears of it: a caller can bring
+// about any number of these.
+func (o *Observer) RateExceeded(req *http.Request, tell bool) {
+	r := FromContext(req.Context())
+	o.limited.WithLabelValues(r.Decision.Rule.Match).Inc()
+	if tell {
+		o.decided(req, r, slog.LevelWarn, excessRate, r.Reason, http.StatusTooManyRequests)
 	}
 }
 

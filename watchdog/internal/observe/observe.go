@@ -20,6 +20,9 @@ type Options struct {
 	Audit    *slog.Logger // see [NewAudit]
 	Function string       // its name
 
+	// Rated are the rules that have a rate, by match.
+	Rated []string
+
 	// Address finds the caller's.
 	Address func(*http.Request) netip.Addr
 
@@ -41,6 +44,7 @@ type Observer struct {
 	decisions *prometheus.CounterVec
 	deciding  prometheus.Histogram
 	reloads   *prometheus.CounterVec
+	limited   *prometheus.CounterVec
 
 	lastUsed *prometheus.GaugeVec
 
