@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	slashpath "path"
 	"strings"
 	"time"
 
@@ -175,10 +176,17 @@ func (s *site) returnTo(asked string) string {
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || u.User != nil ||
 		len(asked) > longestReturn || !strings.HasPrefix(asked, "/") || strings.Contains(path, "//") ||
 		strings.ContainsFunc(asked, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' || r == '"' || r == '<' || r == '>' }) ||
-		hasDots(path) || strings.HasPrefix(path, s.path("")) {
+		hasDots(path) || s.leadsToPages(u) {
 		return s.prefix + "/"
 	}
 	return asked
+}
+
+// leadsToPages reports whether an address is that of one of the pages, however
+// it is escaped.
+func (s *site) leadsToPages(u *url.URL) bool {
+	prefix, err := url.PathUnescape(s.prefix)
+	return err != nil || IsPage(strings.TrimPrefix(slashpath.Clean(u.Path), prefix))
 }
 
 // hasDots reports whether a browser would take the path for another one.
