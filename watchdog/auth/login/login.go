@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -280,7 +281,7 @@ func isSafe(method string) bool {
 // public_url: what stands in Host is up to whoever is in front of us.
 func (m *Method) isOurs(r *http.Request, upgrade bool) bool {
 	origin, site := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
-	if len(origin) > 1 || len(site) > 1 || len(origin)+len(site) == 0 {
+	if len(origin) > 1 || len(site) > 1 || len(origin)+len(site) == 0 || slices.Contains(site, "") {
 		return false // programs have keys
 	}
 	// A browser says of a WebSocket where it comes from in Origin, always.
