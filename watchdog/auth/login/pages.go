@@ -28,7 +28,7 @@ func IsPage(path string) bool {
 func (m *Method) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	page.SetHeaders(w.Header(), m.secure && !m.cameByPlainHTTP(r))
 	var get, post func(http.ResponseWriter, *http.Request)
-	switch strings.TrimPrefix(r.URL.Path, folder) {
+	switch strings.TrimPrefix(r.URL.EscapedPath(), folder) { // as it is written: /_/%61uth/ is none of them
 	case "sign-in":
 		get, post = m.showSignIn, m.form(m.signIn)
 	case "second-factor":
