@@ -69,9 +69,9 @@ type Ambient interface {
 // own.
 type Inviter interface {
 	// Invite returns where a browser that opens a page goes instead of being
-	// answered 401, why being what the caller is refused for. It is empty if r
-	// is not such a request.
-	Invite(r *http.Request, why Reason) (location string)
+	// answered 401, d being why and by which rule. It is empty if r is not such
+	// a request.
+	Invite(r *http.Request, d Decision) (location string)
 }
 
 // A Keeper is a Method that holds credentials of its own, which can be listed

@@ -222,7 +222,7 @@ func refuse(w http.ResponseWriter, realm string, d Decision) {
 func invitation(r *http.Request, d Decision) string {
 	for _, m := range d.Rule.Methods() {
 		if i, ok := m.(Inviter); ok && (d.Reason == NoCredential || d.Method == m.Name()) {
-			if location := i.Invite(r, d.Reason); location != "" {
+			if location := i.Invite(r, d); location != "" {
 				return location
 			}
 		}

@@ -327,7 +327,7 @@ func (m *Method) sessionCookie(s *session.Session) (*http.Cookie, error) {
 }
 
 // Invite implements [auth.Inviter].
-func (m *Method) Invite(r *http.Request, why auth.Reason) (location string) {
+func (m *Method) Invite(r *http.Request, d auth.Decision) (location string) {
 	switch {
 	case isNavigation(r):
 	case r.Method == http.MethodPost && r.Header.Get("Sec-Fetch-Mode") == "navigate":
@@ -338,7 +338,7 @@ func (m *Method) Invite(r *http.Request, why auth.Reason) (location string) {
 		return ""
 	}
 	to := "sign-in"
-	if s, _, _, err := m.session(r); err == nil && why == auth.StepUp && !s.SecondFactor {
+	if s, _, _, err := m.session(r); err == nil && d.Reason == auth.StepUp && d.Rule.Require.SecondFactor && !s.SecondFactor {
 		to = "second-factor"
 	}
 	location = m.path(to)

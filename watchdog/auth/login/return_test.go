@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"auth-watchdog/watchdog/auth"
 )
 
 // resolve is where a browser goes from a page at base, by the rules of the URL
@@ -107,7 +109,7 @@ func TestC13ReturnTo(t *testing.T) {
 			r := request(http.MethodGet, "/", nil)
 			r.URL = &url.URL{Path: target}
 			r.RequestURI = target
-			if location := s.Invite(r, "no_credential"); location != "" {
+			if location := s.Invite(r, auth.Decision{Reason: auth.NoCredential}); location != "" {
 				q, err := url.ParseQuery(strings.TrimPrefix(location, prefix+SignInPath+"?"))
 				if err != nil {
 					t.Error(err)
