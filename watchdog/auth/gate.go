@@ -218,8 +218,12 @@ func refuse(w http.ResponseWriter, realm string, d Decision) {
 }
 
 // invitation returns where a browser goes that could come in by signing in. One
-// that has brought another credential is told that this is wrong.
+// that has brought another credential is told that this is wrong: as long as it
+// does, a session would not count.
 func invitation(r *http.Request, d Decision) string {
+	if r.Header["Authorization"] != nil {
+		return ""
+	}
 	for _, m := range d.Rule.Methods() {
 		if i, ok := m.(Inviter); ok && (d.Reason == NoCredential || d.Method == m.Name()) {
 			if location := i.Invite(r, d); location != "" {
