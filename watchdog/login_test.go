@@ -265,7 +265,9 @@ func TestPeopleAndPrograms(t *testing.T) {
 		{"a forged session, by fetch", fetch, []string{forged}, "GET", 401, ""},
 		{"nothing", navigation, nil, "GET", 302, ""},
 		{"nothing, HEAD", navigation, nil, "HEAD", 302, ""},
-		{"nothing, posting", navigation, nil, "POST", 401, ""},
+		{"nothing, posting a form", navigation, nil, "POST", 302, ""},
+		{"nothing, posting by fetch", fetch, nil, "POST", 401, ""},
+		{"nothing, posting by curl", curl, nil, "POST", 401, ""},
 		{"nothing, by fetch", fetch, nil, "GET", 401, ""},
 		{"nothing, by fetch that wants HTML", fetch, []string{"Accept: text/html"}, "GET", 401, ""},
 		{"nothing, by curl", curl, nil, "GET", 401, ""},
@@ -307,7 +309,11 @@ func TestPeopleAndPrograms(t *testing.T) {
 				t.Errorf("%s: Cache-Control %q, Vary %q", tt.name, got, w.Header().Get("Vary"))
 			}
 		case 302:
-			if got := w.Header().Get("Location"); got != toSignIn+"?return_to=%2Fx%3Fy%3Dz" || w.Header().Get("Cache-Control") != "no-store" {
+			want := toSignIn + "?return_to=%2Fx%3Fy%3Dz"
+			if tt.method == "POST" { // what a form does may be no page
+				want = toSignIn
+			}
+			if got := w.Header().Get("Location"); got != want || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%s: to %q with %q", tt.name, got, w.Header().Get("Cache-Control"))
 			}
 		case 401:
@@ -394,8 +400,13 @@ func TestStepUp(t *testing.T) {
 		if w := bob.open("/fresh/", "Sec-Fetch-Mode: cors"); w.Code != 401 {
 			t.Errorf("a script too late: got %d", w.Code)
 		}
-		if w := bob.do("POST", "/fresh/", url.Values{}); w.Code != 401 {
-			t.Errorf("a form too late: got %d", w.Code)
+		for from, want := range map[string]string{
+			"": toSignIn, publicURL + "/fresh/form?x=y": toSignIn + "?return_to=%2Ffresh%2Fform%3Fx%3Dy",
+			"https://evil.example/": toSignIn, publicURL + ".evil.example/": toSignIn, publicURL + "@evil.example/": toSignIn,
+		} {
+			if w := bob.do("POST", "/fresh/", url.Values{}, "Referer: "+from); w.Code != 302 || w.Header().Get("Location") != want {
+				t.Errorf("a form too late, of %s: got %d and %s, want %s", from, w.Code, w.Header().Get("Location"), want)
+			}
 		}
 		for _, target := range []string{"/second/", "/fresh/"} {
 			if w := s.visitor().open(target, "Authorization: Bearer "+peopleKey); w.Code != 403 {

@@ -328,12 +328,14 @@ func (m *Method) sessionCookie(s *session.Session) (*http.Cookie, error) {
 
 // Invite implements [auth.Inviter].
 func (m *Method) Invite(r *http.Request, d auth.Decision) (location string) {
+	asked := ""
 	switch {
 	case isNavigation(r):
+		asked = m.prefix + r.URL.RequestURI()
 	case r.Method == http.MethodPost && r.Header.Get("Sec-Fetch-Mode") == "navigate":
-		// A form that was sent after the session had ended. What stood in it is
-		// lost, and its address may be none to open.
-		return m.path("sign-in")
+		// A form that was sent after the session had ended. Its address may be
+		// none to open, but the page that it stood on is one.
+		asked, _ = strings.CutPrefix(r.Referer(), m.origin)
 	default:
 		return ""
 	}
@@ -342,7 +344,7 @@ func (m *Method) Invite(r *http.Request, d auth.Decision) (location string) {
 		to = "second-factor"
 	}
 	location = m.path(to)
-	if back := m.returnTo(m.prefix + r.URL.RequestURI()); back != m.prefix+"/" {
+	if back := m.returnTo(asked); back != m.prefix+"/" {
 		location += "?return_to=" + url.QueryEscape(back)
 	}
 	return location

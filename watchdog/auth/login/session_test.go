@@ -63,13 +63,13 @@ func TestContract(t *testing.T) {
 	out := session.NewID()
 	s.Memory.signOut(out, time.Now().Add(time.Hour), time.Now())
 	minted("signed out", func(x *session.Session) { x.ID = out })
-	for _, k := range []kind{kindStep, kindDevice} {
+	for name, k := range map[string]kind{"step": kindStep, "device": kindDevice} {
 		now := time.Now()
 		sealed, err := s.seal(s.Keys, k, &session.Session{Subject: "alice", User: s.Users.Find("alice").Version(), SignedIn: now, Seen: now, Ends: now.Add(time.Hour)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		value("a cookie of kind "+string(k), sealed)
+		value("a cookie of another kind: "+name, sealed)
 	}
 	headers := func(name string, change func(h http.Header)) {
 		deny[name] = func() *http.Request {
