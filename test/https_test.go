@@ -554,6 +554,52 @@ func functionOver(g *gatekeeper) http.HandlerFunc {
 	return mux.ServeHTTP
 }
 
+// TestHTTPSUpgrade has a connection handed over: HTTP/1.1 over TLS.
+func TestHTTPSUpgrade(t *testing.T) {
+	function := func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nready\n")
+		text, _ := rw.ReadString('\n')
+		_, _ = io.WriteString(conn, "got "+text)
+	}
+	for _, mode := range []string{"http", "inproc"} {
+		t.Run(mode, func(t *testing.T) {
+			p := open(t, mode, false, function, nil)
+			for _, credential := range []string{bearer, "X-No: credential"} {
+				c, err := tls.Dial("tcp", p.addr, &tls.Config{InsecureSkipVerify: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: f\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n%s\r\n\r\n", credential)
+				in := bufio.NewReader(c)
+				res, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if credential != bearer {
+					if res.StatusCode != http.StatusUnauthorized {
+						t.Errorf("without a credential: got %d", res.StatusCode)
+					}
+					continue
+				}
+				if got, _ := in.ReadString('\n'); res.StatusCode != http.StatusSwitchingProtocols || got != "ready\n" {
+					t.Fatalf("got %d and %q", res.StatusCode, got)
+				}
+				_, _ = io.WriteString(c, "hello\n")
+				if got, err := io.ReadAll(in); string(got) != "got hello\n" || err != nil {
+					t.Errorf("got %q and %v", got, err)
+				}
+			}
+		})
+	}
+}
+
 // TestHTTPSDrain: what is in flight is answered, streams end whole, and callers
 // of HTTP/2 are told to go elsewhere (GOAWAY).
 func TestHTTPSDrain(t *testing.T) {

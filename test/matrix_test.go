@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -55,6 +56,9 @@ func signedIn(t *testing.T, name string) (secrets map[string]string, header stri
 	return secrets, "Cookie: " + examples[0].Request.Header.Get("Cookie")
 }
 
+// http2Suffix marks the modes that callers reach over HTTP/2.
+const http2Suffix = " over HTTP/2"
+
 // TestMatrix has every method in front of every mode.
 func TestMatrix(t *testing.T) {
 	program, public := writeProgram(t, script), t.TempDir()
@@ -81,9 +85,13 @@ func TestMatrix(t *testing.T) {
 		"classic":     {"mode": "", "classic": "true", "fprocess": program},
 		"static":      {"mode": "static", "static_path": public},
 	}
+	for _, mode := range []string{"http", "streaming", "serializing", "classic", "static"} {
+		modes[mode+http2Suffix] = modes[mode]
+	}
 	for _, m := range methods {
-		for mode, env := range modes {
-			t.Run(m.name+" "+mode, func(t *testing.T) {
+		for name, env := range modes {
+			t.Run(m.name+" "+name, func(t *testing.T) {
+				mode, https := strings.CutSuffix(name, http2Suffix)
 				function := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					subject, method := r.Header.Get(auth.SubjectHeader), r.Header.Get(auth.MethodHeader)
 					if id, ok := auth.FromContext(r.Context()); mode == "inproc" && ok {
@@ -92,7 +100,7 @@ func TestMatrix(t *testing.T) {
 					fmt.Fprintf(w, tells, subject, method, r.Header.Get("Authorization"))
 					_, _ = io.Copy(w, r.Body)
 				})
-				s := setup{env: map[string]string{"auth": m.name}, secrets: m.secrets, function: function}
+				s := setup{env: map[string]string{"auth": m.name}, secrets: m.secrets, function: function, https: https}
 				maps.Copy(s.env, m.env)
 				maps.Copy(s.env, env)
 				url := ""
@@ -109,7 +117,7 @@ func TestMatrix(t *testing.T) {
 					defer server.Close()
 					url = server.URL
 				} else {
-					url = "http://" + start(t, s).addr
+					url = map[bool]string{false: "http://", true: "https://"}[https] + start(t, s).addr
 				}
 				for _, b := range []struct {
 					name    string
@@ -145,11 +153,15 @@ func TestMatrix(t *testing.T) {
 						if m.name == "login" {
 							r.Header.Set("Origin", matrixURL) // as a page of its own sends it
 						}
-						res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+						trusting := &tls.Config{InsecureSkipVerify: true}
+						res, err := (&http.Transport{DisableKeepAlives: true, TLSClientConfig: trusting, ForceAttemptHTTP2: true}).RoundTrip(r)
 						if err != nil {
 							t.Fatalf("%s: %v", b.name, err)
 						}
 						defer res.Body.Close()
+						if (res.ProtoMajor == 2) != https {
+							t.Fatalf("%s: got %s", b.name, res.Proto)
+						}
 						var got bytes.Buffer
 						if _, err := io.Copy(&got, res.Body); err != nil {
 							t.Errorf("%s: %v", b.name, err)
