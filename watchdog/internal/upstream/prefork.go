@@ -21,6 +21,10 @@ const (
 // before another is started: the start would take processor time from it.
 const headStart = 20 * time.Millisecond
 
+// lastBytes is how long the end of an answer takes, once its process has ended,
+// to be on its way: while a process is started, little else is done.
+const lastBytes = 5 * time.Millisecond
+
 // spares are processes that were started ahead and wait for a request. Each is
 // taken once. A nil *spares has none.
 type spares struct {
@@ -141,7 +145,7 @@ func (s *spares) watch(p *spare) {
 	isTaken := p.fate == taken
 	s.mu.Unlock()
 	if isTaken {
-		s.change()
+		time.AfterFunc(lastBytes, s.change)
 		return
 	}
 	p.kill() // what it has left behind
