@@ -18,7 +18,7 @@ const here = "./"
 
 // PlainHTTP is a page that was opened without TLS.
 type PlainHTTP struct {
-	Opened string
+	Opened string // empty if it is not known as the browser has it
 	Want   string // the URL over https; empty if it is not known
 }
 

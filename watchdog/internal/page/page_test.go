@@ -79,7 +79,7 @@ func shown(s string) map[string]show {
 			})
 		},
 		"plain-http-unknown": func(p *Pages, w http.ResponseWriter) {
-			p.PlainHTTP(w, 400, PlainHTTP{Opened: "http://gw.example.com/" + s})
+			p.PlainHTTP(w, 400, PlainHTTP{})
 		},
 		"wrong-origin": func(p *Pages, w http.ResponseWriter) {
 			p.WrongOrigin(w, 421, WrongOrigin{
