@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,10 +119,15 @@ func (d *dev) call(args []string, credential bool) (int, string) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	form := url.Values{}
 	for i := 0; i < len(args)-1; i++ {
 		switch args[i] {
-		case "-i":
+		case "-i", "-L":
 			continue
+		case "-b":
+		case "-d":
+			name, value, _ := strings.Cut(args[i+1], "=")
+			form.Set(name, value)
 		case "-u":
 			if name, password, _ := strings.Cut(args[i+1], ":"); credential {
 				r.SetBasicAuth(name, password)
@@ -138,6 +144,46 @@ func (d *dev) call(args []string, credential bool) (int, string) {
 		}
 		i++
 	}
+	if len(form) > 0 {
+		if credential {
+			cookie, location := d.signIn(r.URL.Path, form)
+			r.URL.Path = location
+			r.Header.Set("Cookie", cookie)
+		} else {
+			r.URL.Path = form.Get("return_to")
+		}
+	}
+	res, body := d.send(r)
+	return res.StatusCode, body
+}
+
+// signIn sends the form of sign-in to a path, as curl does, which says nothing
+// of where it is. It returns the cookies of the answer, and where that leads.
+func (d *dev) signIn(path string, form url.Values) (cookie, location string) {
+	d.t.Helper()
+	r, err := http.NewRequest("POST", d.url(path), strings.NewReader(form.Encode()))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, body := d.send(r)
+	if res.StatusCode != http.StatusSeeOther {
+		d.t.Fatalf("sign-in: got %d %q", res.StatusCode, body)
+	}
+	var cookies []string
+	for _, c := range res.Cookies() {
+		if c.MaxAge >= 0 {
+			cookies = append(cookies, c.Name+"="+c.Value)
+		}
+	}
+	return strings.Join(cookies, "; "), res.Header.Get("Location")
+}
+
+func (d *dev) url(path string) string { return "http://127.0.0.1:" + strconv.Itoa(d.port) + path }
+
+// send follows no redirection.
+func (d *dev) send(r *http.Request) (*http.Response, string) {
+	d.t.Helper()
 	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
 		d.t.Fatalf("%v\n%s", err, d.log)
@@ -147,7 +193,7 @@ func (d *dev) call(args []string, credential bool) (int, string) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return res.StatusCode, string(body)
+	return res, string(body)
 }
 
 func TestDev(t *testing.T) {

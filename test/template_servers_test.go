@@ -22,9 +22,10 @@ var servers = map[string]struct {
 	run     []string
 	handler string // what the tests put in the place of its handler
 }{
-	"golang-auth":  {build: []string{"go", "build", "-o", "handler", "."}, run: []string{"./handler"}},
-	"node-auth":    {run: []string{"node", "index.js"}, handler: "node/handler.js"},
-	"python3-auth": {run: []string{"python3", "index.py"}, handler: "python/handler.py"},
+	"golang-auth":        {build: []string{"go", "build", "-o", "handler", "."}, run: []string{"./handler"}},
+	"golang-auth-portal": {build: []string{"go", "build", "-o", "handler", "."}, run: []string{"./handler"}},
+	"node-auth":          {run: []string{"node", "index.js"}, handler: "node/handler.js"},
+	"python3-auth":       {run: []string{"python3", "index.py"}, handler: "python/handler.py"},
 }
 
 // TestServersOfTemplates wants one for each template in mode http.

@@ -130,6 +130,10 @@ func (x tmpl) env() map[string]string {
 	return env
 }
 
+// signsIn reports whether a fresh function is for people who sign in, and not
+// for callers with a key.
+func (x tmpl) signsIn() bool { return x.env()["auth_config"] != "" }
+
 // handler is the folder that a new function starts with.
 func (x tmpl) handler() string {
 	if x.about.HandlerFolder == "" {
@@ -173,10 +177,18 @@ func (x tmpl) testAbout(t *testing.T) {
 	if x.about.Language != x.lang {
 		t.Errorf("its language is %q, want the folder's name", x.about.Language)
 	}
-	for _, want := range []string{
+	wants := []string{
 		"auth-watchdog key new ", "faas-cli secret create api-key --from-file=", "stack.yaml", "     secrets:\n       - api-key\n", "faas-cli up",
 		`curl -H "Authorization: Bearer `,
-	} {
+	}
+	if x.signsIn() {
+		wants = []string{
+			"auth-watchdog user add NAME --roles admin --file ", "faas-cli secret create users --from-file=",
+			"auth-watchdog key ring --file ", "faas-cli secret create session-keys --from-file=",
+			"stack.yaml", "     environment:\n       public_url: https://", "     secrets:\n       - users\n       - session-keys\n", "faas-cli up",
+		}
+	}
+	for _, want := range wants {
 		if !strings.Contains(x.about.Welcome, want) {
 			t.Errorf("its welcome_message has no %q", want)
 		}
@@ -285,8 +297,13 @@ func (x tmpl) testImage(t *testing.T) {
 	if len(check) > 0 && !slices.Equal(start, check[:1]) {
 		t.Errorf("starts %q, and is checked with %q", start, check)
 	}
-	if env["auth"] != "bearer" {
-		t.Errorf("auth is %q, want bearer", env["auth"])
+	switch {
+	case !x.signsIn():
+		if env["auth"] != "bearer" {
+			t.Errorf("auth is %q, want bearer", env["auth"])
+		}
+	case env["auth"] != "" || !strings.Contains(read(t, x.handler(), env["auth_config"]), "{type: login}"):
+		t.Errorf("auth is %q, want none beside a policy by which people sign in", env["auth"])
 	}
 	switch env["mode"] {
 	case "http":
@@ -307,7 +324,11 @@ func (x tmpl) testDocumented(t *testing.T) {
 	if section == nil {
 		t.Fatal("template/README.md has no section for it")
 	}
-	for _, want := range []string{"```", " MB", "`auth: hmac`", "`auth_hmac_preset: github`", "`auth: basic`"} {
+	wants := []string{"```", " MB", "`auth: hmac`", "`auth_hmac_preset: github`", "`auth: basic`"}
+	if x.signsIn() {
+		wants = []string{"```", " MB", "`static/auth.yml`", "public_url: ", "auth-watchdog user add "}
+	}
+	for _, want := range wants {
 		if !strings.Contains(section[1], want) {
 			t.Errorf("its section has no %q: show the handler, say how large the image is and how another method is chosen", want)
 		}
@@ -378,6 +399,15 @@ func TestSameHandler(t *testing.T) {
 	}
 }
 
+// TestSameServer: the tool behind sign-in is served as every handler in Go.
+func TestSameServer(t *testing.T) {
+	for _, name := range []string{"main.go", "go.mod", "go.work", ".dockerignore", "function/go.mod"} {
+		if read(t, "../template/golang-auth", name) != read(t, "../template/golang-auth-portal", name) {
+			t.Errorf("%s differs between golang-auth and golang-auth-portal", name)
+		}
+	}
+}
+
 // TestTemplatesUnderDev does with each template what faas-cli does, the
 // template with the function's folder laid over it as it comes, and runs it
 // without a container.
@@ -390,18 +420,24 @@ func TestTemplatesUnderDev(t *testing.T) {
 			lookFor(t, x.lang)
 			folder := desk(t)
 			stack := "version: 1.0\nprovider: {name: openfaas}\nfunctions:\n  fresh:\n    lang: " + x.lang + "\n    handler: ./template/" + x.lang +
-				"/" + filepath.Base(x.handler()) + "\n    secrets: [api-key]\n"
+				"/" + filepath.Base(x.handler()) + "\n"
+			ways, want := 1, "Hello dev, you sent "
+			if x.signsIn() {
+				ways, want = 2, "<h1>Hello dev</h1>"
+			} else {
+				stack += "    secrets: [api-key]\n"
+			}
 			if err := os.WriteFile(filepath.Join(folder, "fresh.yml"), []byte(stack), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			d := startDev(t, folder, "fresh.yml")
 			curls := d.curls()
-			if len(curls) != 1 {
-				t.Fatalf("got %d commands, want one\n%s", len(curls), d.log)
+			if len(curls) != ways {
+				t.Fatalf("got %d commands, want %d\n%s", len(curls), ways, d.log)
 			}
 			eventually(t, "an answer", func() bool {
 				status, body := d.call(curls[0], true)
-				return status == 200 && strings.HasPrefix(body, "Hello dev, you sent ")
+				return status == 200 && strings.Contains(body, want)
 			})
 			if status, _ := d.call(curls[0], false); status != 401 {
 				t.Errorf("without the credential: got %d", status)
