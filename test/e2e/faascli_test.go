@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"cmp"
-	"crypto/rand"
 	"net/http"
 	"os"
 	"os/exec"
@@ -41,8 +40,17 @@ func TestFaasCLI(t *testing.T) {
 	}
 	faas(t, p.password, "login", "--username", "admin", "--password-stdin")
 	faas(t, "", "template", "pull", repository(t))
-	key := "CANARY" + rand.Text()
-	faas(t, "me "+key, "secret", "create", "api-key")
+	there := map[string]bool{}
+	setSecrets := func(t *testing.T, w way) {
+		for name, text := range w.secrets() {
+			verb := "create"
+			if there[name] {
+				verb = "update"
+			}
+			faas(t, text, "secret", verb, name)
+			there[name] = true
+		}
+	}
 
 	for _, tmpl := range templates(t) {
 		t.Run(tmpl.name, func(t *testing.T) {
@@ -50,8 +58,12 @@ func TestFaasCLI(t *testing.T) {
 			service := "cli-" + tmpl.name
 			stack := service + ".yaml"
 			said := faas(t, "", "new", "--lang", tmpl.name, service)
-			if !strings.Contains(said, "faas-cli secret create api-key") {
-				t.Errorf("new does not say how to make the secret:\n%s", said)
+			w := tmpl.newWay(t)
+			setSecrets(t, w)
+			for _, name := range secretNames(w) {
+				if !strings.Contains(said, "faas-cli secret create "+name) {
+					t.Errorf("new does not say how to make the secret %q:\n%s", name, said)
+				}
 			}
 			if err := os.Rename(filepath.Join(folder, "stack.yaml"), filepath.Join(folder, stack)); err != nil {
 				t.Fatal(err)
@@ -61,28 +73,32 @@ func TestFaasCLI(t *testing.T) {
 				t.Fatal(err)
 			}
 			// What the welcome message says to add, under the one function.
-			write(t, filepath.Join(folder, stack), strings.TrimRight(string(text), "\n")+"\n    secrets:\n      - api-key\n")
+			added := "\n    secrets:\n      - " + strings.Join(secretNames(w), "\n      - ") + "\n"
+			at := p.url + "/function/" + service
+			for name, value := range w.environment(at) {
+				added += "    environment:\n      " + name + ": " + value + "\n"
+			}
+			write(t, filepath.Join(folder, stack), strings.TrimRight(string(text), "\n")+added)
 			t.Cleanup(func() { remove(t, deployed(service)) })
 			faas(t, "", "up", "-f", stack)
 			faas(t, "", "ready", service)
 
-			rotated := "CANARY" + rand.Text()
-			for k, want := range map[string]int{key: http.StatusOK, rotated: http.StatusUnauthorized, "": http.StatusUnauthorized} {
-				if status, answer := p.invoke(t, service, bearer(k)); status != want {
-					t.Errorf("got %d and %q, want %d", status, answer, want)
+			old := w.enter(t, at)
+			if status, answer := p.invoke(t, service, old); status != http.StatusOK {
+				t.Errorf("a caller: got %d and %q, want 200", status, answer)
+			}
+			for who, wrong := range w.wrong(service) {
+				if status, answer := p.invoke(t, service, wrong); status != http.StatusUnauthorized {
+					t.Errorf("%s: got %d and %q, want 401", who, status, answer)
 				}
 			}
-			faas(t, "me "+rotated, "secret", "update", "api-key")
+			w.change(t)
+			setSecrets(t, w)
 			updated := time.Now()
-			eventually(t, "the new key alone", func() bool {
-				status, _ := p.invoke(t, service, bearer(rotated))
-				statusOfOld, _ := p.invoke(t, service, bearer(key))
-				return status == http.StatusOK && statusOfOld == http.StatusUnauthorized
-			})
+			p.waitForChange(t, w, service, old)
 			if took := time.Since(updated); took > 10*time.Second {
 				t.Errorf("it took %v, want at most 10s", took)
 			}
-			key = rotated
 		})
 	}
 }

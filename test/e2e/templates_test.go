@@ -16,6 +16,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,17 +37,14 @@ func TestTemplates(t *testing.T) {
 		t.Run(tmpl.name, func(t *testing.T) {
 			needBases(t, filepath.Join(tmpl.folder, "Dockerfile"))
 			f := newFunction(t, p, tmpl)
-			for _, c := range []struct {
-				name string
-				test func(*testing.T, *function)
-			}{
-				{"without a setting", withoutSettings},
-				{"keys", keys},
-				{"webhook", webhook},
-				{"alone", alone},
-			} {
-				t.Run(c.name, func(t *testing.T) { c.test(t, f) })
+			t.Run("without a setting", func(t *testing.T) { withoutSettings(t, f) })
+			t.Run("credentials", func(t *testing.T) { credentials(t, f) })
+			if w, ok := f.way.(*sessionWay); ok {
+				t.Run("people", func(t *testing.T) { people(t, f, w) })
+			} else {
+				t.Run("webhook", func(t *testing.T) { webhook(t, f) })
 			}
+			t.Run("alone", func(t *testing.T) { alone(t, f) })
 		})
 	}
 }
@@ -54,22 +53,24 @@ func TestTemplates(t *testing.T) {
 type function struct {
 	*platform
 	template
+	way     way
 	service string
 	image   string // as it was pushed
-	key     string // a canary, that is found nowhere
-	secret  string // the file that holds it, for containers that the provider does not start
+	folder  string // with the secrets, for containers that the provider does not start
 }
 
 func newFunction(t *testing.T, p *platform, tmpl template) *function {
 	t.Helper()
-	f := &function{platform: p, template: tmpl, service: "e2e-" + tmpl.name, key: "CANARY" + rand.Text()}
+	f := &function{platform: p, template: tmpl, service: "e2e-" + tmpl.name, way: tmpl.newWay(t)}
 	handler := tmpl.newHandler(t)
 	makeTell(t, handler)
 	// As one forgets them there.
 	if err := os.Mkdir(filepath.Join(handler, ".secrets"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(handler, ".secrets", "api-key"), f.line())
+	for name, text := range f.way.secrets() {
+		write(t, filepath.Join(handler, ".secrets", name), text)
+	}
 	begun := time.Now()
 	image := "auth-watchdog-e2e/" + tmpl.name
 	build(t, tmpl.buildContext(t, handler), image)
@@ -83,22 +84,52 @@ func newFunction(t *testing.T, p *platform, tmpl template) *function {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.secret = filepath.Join(folder, "api-key")
+	f.folder = folder
 	return f
 }
 
-// line is that of the secret.
-func (f *function) line() string { return "me " + f.key + "\n" }
+// url is where the provider has the function.
+func (f *function) url() string { return f.platform.url + "/function/" + f.service }
 
-// deployment is what the stack file of a fresh function says.
+// deployment is what the stack file of a fresh function says, as its welcome
+// message wants it.
 func (f *function) deployment() deployment {
-	return deployment{Service: f.service, Image: f.image, EnvProcess: f.Fprocess, Secrets: []string{"api-key"}}
+	return deployment{
+		Service: f.service, Image: f.image, EnvProcess: f.Fprocess,
+		EnvVars: f.way.environment(f.url()), Secrets: secretNames(f.way),
+	}
 }
 
-// start runs the function with nothing but its secret.
+func (f *function) setSecrets(t *testing.T) {
+	t.Helper()
+	for name, text := range f.way.secrets() {
+		f.setSecret(t, name, text)
+	}
+}
+
+// writeSecrets writes the files that mounts mounts.
+func (f *function) writeSecrets(t *testing.T) {
+	t.Helper()
+	for name, text := range f.way.secrets() {
+		write(t, filepath.Join(f.folder, name), text)
+	}
+}
+
+func (f *function) mounts() []string {
+	var flags []string
+	for _, name := range secretNames(f.way) {
+		flags = append(flags, "--volume", filepath.Join(f.folder, name)+":/var/openfaas/secrets/"+name+":ro")
+	}
+	return flags
+}
+
+// publicURL is for functions that are called at the container's address.
+const publicURL = "https://tools.example.com"
+
+// start runs the function with nothing but what it needs.
 func (f *function) start(t *testing.T, flags ...string) container {
 	t.Helper()
-	flags = append([]string{"--volume", f.secret + ":/var/openfaas/secrets/api-key:ro"}, flags...)
+	flags = slices.Concat(envFlags(f.way.environment(publicURL)), f.mounts(), flags)
 	c := inspect(t, start(t, f.image, flags...))
 	eventually(t, "a ready function", func() bool {
 		a, err := http.Get("http://" + c.port("8080") + "/_/ready")
@@ -111,32 +142,50 @@ func (f *function) start(t *testing.T, flags ...string) container {
 	return c
 }
 
+func envFlags(env map[string]string) []string {
+	var flags []string
+	for name, value := range env {
+		flags = append(flags, "--env", name+"="+value)
+	}
+	return flags
+}
+
 // withoutSettings: what lacks its secret, or a decision, ends with what to do.
 func withoutSettings(t *testing.T, f *function) {
-	if said, want := endsAtOnce(t, f.image), "faas-cli secret create api-key"; !strings.Contains(said, want) {
-		t.Errorf("without the secret it said %q, want %q in it", said, want)
+	said := endsAtOnce(t, f.image, envFlags(f.way.environment(publicURL))...)
+	for _, name := range secretNames(f.way) {
+		if want := "faas-cli secret create " + name; !strings.Contains(said, want) {
+			t.Errorf("without its secrets it said %q, want %q in it", said, want)
+		}
 	}
-	if said, want := endsAtOnce(t, f.image, "--env", "auth="), "auth=none"; !strings.Contains(said, want) {
+	f.writeSecrets(t)
+	for want := range f.way.environment(publicURL) {
+		if said := endsAtOnce(t, f.image, f.mounts()...); !strings.Contains(said, want+" is not set") {
+			t.Errorf("without %s it said %q, want how to set it", want, said)
+		}
+	}
+	if said, want := endsAtOnce(t, f.image, envFlags(f.way.none())...), "auth=none"; !strings.Contains(said, want) {
 		t.Errorf("without auth it said %q, want %q in it", said, want)
 	}
-	hmac := []string{"--env", "auth=hmac", "--env", "auth_hmac_preset=github"}
+	hmac := append(envFlags(f.way.none()), "--env", "auth=hmac", "--env", "auth_hmac_preset=github")
 	if said, want := endsAtOnce(t, f.image, hmac...), "faas-cli secret create webhook-secret"; !strings.Contains(said, want) {
 		t.Errorf("without the webhook's secret it said %q, want %q in it", said, want)
 	}
 }
 
-// keys: a fresh function, and nothing but its secret.
-func keys(t *testing.T, f *function) {
-	f.setSecret(t, "api-key", f.line())
+// credentials: a fresh function, and nothing but what it needs.
+func credentials(t *testing.T, f *function) {
+	f.setSecrets(t)
 	f.deploy(t, f.deployment())
 	name := deployed(f.service)
-	for who, c := range map[string]credential{"nobody": nothing, "a wrong key": bearer("CANARY" + rand.Text()), "an empty one": bearer("")} {
+	for who, c := range f.way.wrong(f.service) {
 		if status, answer := f.invoke(t, f.service, c); status != http.StatusUnauthorized || answer != "Unauthorized\n" {
 			t.Errorf("%s: got %d and %q, want 401", who, status, answer)
 		}
 	}
-	if status, answer := f.invoke(t, f.service, bearer(f.key)); status != http.StatusOK {
-		t.Fatalf("the key: got %d and %q, want 200", status, answer)
+	entered := f.way.enter(t, f.url())
+	if status, answer := f.invoke(t, f.service, entered); status != http.StatusOK {
+		t.Fatalf("a caller: got %d and %q, want 200", status, answer)
 	}
 	// Its log is in order, so what came before would stand in it too.
 	eventually(t, "a line of the function", func() bool { return timesHeard(t, name) > 0 })
@@ -144,7 +193,7 @@ func keys(t *testing.T, f *function) {
 		t.Errorf("the function was called %d times, want once", n)
 	}
 
-	t.Run("rotation", func(t *testing.T) { rotation(t, f, name) })
+	t.Run("rotation", func(t *testing.T) { rotation(t, f, name, entered) })
 	t.Run("ports", func(t *testing.T) { ports(t, inspect(t, name)) })
 	t.Run("socket", func(t *testing.T) { socket(t, inspect(t, name)) })
 	t.Run("health", func(t *testing.T) {
@@ -158,22 +207,30 @@ func keys(t *testing.T, f *function) {
 
 // rotation: a secret's update is in force within ten seconds, in the process
 // that runs.
-func rotation(t *testing.T, f *function, name string) {
+func rotation(t *testing.T, f *function, name string, old credential) {
 	before := inspect(t, name)
-	old := f.key
-	f.key = "CANARY" + rand.Text()
-	f.setSecret(t, "api-key", f.line())
+	f.way.change(t)
+	f.setSecrets(t)
 	updated := time.Now()
-	eventually(t, "the new key alone", func() bool {
-		status, _ := f.invoke(t, f.service, bearer(f.key))
-		statusOfOld, _ := f.invoke(t, f.service, bearer(old))
-		return status == http.StatusOK && statusOfOld == http.StatusUnauthorized
-	})
+	f.waitForChange(t, f.way, f.service, old)
 	if took := time.Since(updated); took > 10*time.Second {
 		t.Errorf("it took %v, want at most 10s", took)
 	}
 	if after := inspect(t, name); after.ID != before.ID || after.State.StartedAt != before.State.StartedAt {
 		t.Errorf("it was %v, and is %v: it has been started again", before.State, after.State)
+	}
+}
+
+// waitForChange waits until what callers brought before is refused, and wants
+// what they bring now to be good.
+func (p *platform) waitForChange(t *testing.T, w way, service string, old credential) {
+	t.Helper()
+	eventually(t, "a refusal of the old credential", func() bool {
+		status, _ := p.invoke(t, service, old)
+		return status == http.StatusUnauthorized
+	})
+	if status, answer := p.invoke(t, service, w.enter(t, p.url+"/function/"+service)); status != http.StatusOK {
+		t.Errorf("the new credential: got %d and %q, want 200", status, answer)
 	}
 }
 
@@ -366,9 +423,55 @@ func github(key, damage string) credential {
 	}
 }
 
+// people: what a browser is answered, below the path of public_url, with a root
+// file system that can't be written.
+func people(t *testing.T, f *function, w *sessionWay) {
+	f.setSecrets(t)
+	d := f.deployment()
+	d.ReadOnlyRootFilesystem = true
+	f.deploy(t, d)
+	base := "/function/" + f.service
+	origin := f.platform.url
+	sessions := map[string]credential{"nobody": nothing, "alice": w.signIn(t, f.url(), "alice"), "bob": w.signIn(t, f.url(), "bob")}
+	for _, c := range []struct {
+		who, method, path, origin string
+		status                    int
+		location                  string
+	}{
+		{"nobody", "GET", "/admin/", "", http.StatusFound, base + "/_/auth/sign-in?return_to=" + url.QueryEscape(base+"/admin/")},
+		{"bob", "GET", "/", "", http.StatusOK, ""},
+		{"bob", "GET", "/admin/", "", http.StatusForbidden, ""},
+		{"bob", "POST", "/", origin, http.StatusSeeOther, base + "/"},
+		{"bob", "POST", "/", "https://evil.example", http.StatusForbidden, ""},
+		{"bob", "POST", "/", "", http.StatusForbidden, ""},
+		{"alice", "GET", "/admin/", "", http.StatusOK, ""},
+		{"alice", "POST", "/_/auth/sign-out", origin, http.StatusSeeOther, base + "/_/auth/sign-out"},
+		{"alice", "GET", "/", "", http.StatusFound, base + "/_/auth/sign-in"},
+		{"bob", "GET", "/", "", http.StatusOK, ""},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, f.url()+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sessions[c.who](r, "")
+		r.Header.Set("Accept", "text/html")
+		if c.method == http.MethodPost {
+			const form = "text=hello"
+			r.Method, r.Body, r.ContentLength = c.method, io.NopCloser(strings.NewReader(form)), int64(len(form))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		if a := exchange(t, r); a.StatusCode != c.status || a.Header.Get("Location") != c.location {
+			t.Errorf("%s, %s %s of %q: got %d to %q, want %d to %q", c.who, c.method, c.path, c.origin, a.StatusCode, a.Header.Get("Location"), c.status, c.location)
+		}
+	}
+}
+
 // alone: what a container does without a provider.
 func alone(t *testing.T, f *function) {
-	write(t, f.secret, f.line())
+	f.writeSecrets(t)
 	for name, flags := range map[string][]string{
 		"read-only":          {"--read-only", "--tmpfs", "/tmp"},
 		"another user":       {"--user", "12345"},
@@ -378,9 +481,13 @@ func alone(t *testing.T, f *function) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := f.start(t, flags...)
-			for who, want := range map[string]int{f.key: http.StatusOK, "CANARY-wrong": http.StatusUnauthorized} {
-				if status, answer := call(t, "http://"+c.port("8080"), bearer(who)); status != want {
-					t.Errorf("got %d and %q, want %d", status, answer, want)
+			at := "http://" + c.port("8080")
+			if status, answer := call(t, at, f.way.enter(t, at)); status != http.StatusOK {
+				t.Errorf("a caller: got %d and %q, want 200", status, answer)
+			}
+			for who, wrong := range f.way.wrong("function") {
+				if status, answer := call(t, at, wrong); status != http.StatusUnauthorized {
+					t.Errorf("%s: got %d and %q, want 401", who, status, answer)
 				}
 			}
 		})
@@ -400,7 +507,18 @@ func drain(t *testing.T, f *function) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: f\r\nAuthorization: Bearer %s\r\nContent-Length: 10\r\n\r\nhello", f.key)
+	r, want := httptest.NewRequest(http.MethodPost, "/", nil), http.StatusOK
+	f.way.enter(t, "http://"+c.port("8080"))(r, "")
+	if _, ok := f.way.(*sessionWay); ok {
+		want = http.StatusSeeOther // the form was taken
+		r.Header.Set("Origin", publicURL)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 10\r\n")
+	if err := r.Header.Write(conn); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(conn, "\r\ntext=")
 	eventually(t, "a request in flight", func() bool {
 		_, metrics := get(t, c.port("8081"), "/metrics")
 		return strings.Contains(metrics, "http_requests_in_flight 1\n")
@@ -419,8 +537,8 @@ func drain(t *testing.T, f *function) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadAll(a.Body); err != nil || a.StatusCode != http.StatusOK {
-		t.Errorf("got %s and %v, want 200", a.Status, err)
+	if _, err := io.ReadAll(a.Body); err != nil || a.StatusCode != want {
+		t.Errorf("got %s and %v, want %d", a.Status, err, want)
 	}
 	if err := <-stopped; err != nil {
 		t.Fatal(err)
