@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,8 @@ func (m *Method) form(next func(http.ResponseWriter, *http.Request)) func(http.R
 		switch tooLarge := (*http.MaxBytesError)(nil); {
 		case errors.As(err, &tooLarge):
 			bad(w, r, http.StatusRequestEntityTooLarge, "a form that is too large")
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			bad(w, r, http.StatusRequestTimeout, "a form that did not arrive in time")
 		case err != nil, slices.ContainsFunc(fieldsOf(r.PostForm), twice):
 			bad(w, r, http.StatusBadRequest, "a form that can't be read, or has a field twice")
 		default:
