@@ -31,7 +31,9 @@ func Check(o Options, noSecrets bool) (*Report, error) {
 	var pair *tls.Certificate
 	if noSecrets {
 		var more setting.Problems
-		policy, more = buildPolicy(cfg.Policy, nowhere, newDeps(cfg))
+		d := newDeps(cfg)
+		d.noSecrets = true
+		policy, more = buildPolicy(cfg.Policy, nowhere, d)
 		ps = append(ps, more...)
 	} else {
 		_, policy, pair = readSecrets(&ps, cfg, allSecrets(cfg), newDeps(cfg))

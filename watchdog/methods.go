@@ -63,6 +63,7 @@ type deps struct {
 	signIns   *login.Memory
 	replays   map[string]*hmac.Memory // of each method, by its name
 	observer  *observe.Observer       // nil until there is one, and for those who serve nobody
+	noSecrets bool                    // it is about what can be told without them
 	now       func() time.Time        // of requests that are judged offline; nil for those of now
 }
 
@@ -156,7 +157,7 @@ func newLogin(name string, c login.Config, secrets *secret.Set, d *deps) (auth.M
 // address stands for the address of a caller, if it is the caller's own: without
 // trusted proxies it may be that of one, and all people have the same.
 func (d *deps) address(r *http.Request) string {
-	if d.config.TrustedProxyHops == 0 && r.TLS == nil {
+	if d.config.TrustedProxyHops == 0 && !d.config.TLS.IsOn() {
 		return ""
 	}
 	a := observe.FromContext(r.Context()).Address

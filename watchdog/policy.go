@@ -120,6 +120,12 @@ func buildMethod(ps *setting.Problems, m config.Method, secrets source, d *deps)
 		}
 		return stand
 	}
+	if c, ok := m.Section.(*login.Config); ok && !d.noSecrets { // at the build of an image it is not known yet
+		if err := c.CheckPublicURL(d.config.PublicURL); err != nil {
+			ps.Add(m.Where, "public_url", err)
+			return stand
+		}
+	}
 	set := secrets(m.Section.Secrets())
 	if set == nil {
 		return stand

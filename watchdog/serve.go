@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"auth-watchdog/watchdog/internal/inbound"
@@ -67,11 +68,11 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	w.serving.Store(true)
 	w.observer.System("sys_startup", slog.String("version", w.version))
 	defer w.observer.System("sys_shutdown")
-	about := []any{"address", main.Addr().String(), "mode", string(w.config.Mode), "function", w.config.FunctionName, "version", w.version}
-	if w.config.TLS.IsOn() {
-		about = append(about, "tls", true)
+	if pair := w.certificate.Load(); pair != nil {
+		w.log.Info("HTTPS", "names", strings.Join(certificateNames(pair.Leaf), ","), "until", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
-	w.log.Info("listening", about...)
+	w.log.Info("listening", "address", main.Addr().String(), "mode", string(w.config.Mode),
+		"function", w.config.FunctionName, "version", w.version)
 
 	select {
 	case <-ctx.Done():

@@ -67,6 +67,7 @@ func (t *TryOut) scopes(method string) []string {
 // SignIn is how people sign in, of a policy by which they do.
 type SignIn struct {
 	Users string // the secret that has them
+	Keys  string // the secret that nobody but the watchdog needs to see
 	Path  string // of the page
 }
 
@@ -74,7 +75,7 @@ type SignIn struct {
 func (t *TryOut) SignIn() (SignIn, bool) {
 	for _, m := range t.config.Policy.Methods {
 		if c, ok := m.Section.(*login.Config); ok {
-			return SignIn{c.Users, login.SignInPath}, true
+			return SignIn{c.Users, c.Keys, login.SignInPath}, true
 		}
 	}
 	return SignIn{}, false

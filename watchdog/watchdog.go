@@ -141,6 +141,10 @@ func New(o Options) (*Watchdog, error) {
 		ForwardCredentials: cfg.ForwardCredentials,
 		Throttle:           throttle{limit.NewRate(addressBurst, addressEvery, maxAddresses)},
 		Report:             w.observer.Decided,
+		Refuse: func(rw http.ResponseWriter, r *http.Request, d auth.Decision) bool {
+			pages := w.pages.Load()
+			return pages != nil && pages.Refuse(rw, r, d)
+		},
 	})
 	w.draining, w.endStreams = context.WithCancelCause(context.Background())
 	w.requests, w.endRequests = context.WithCancelCause(context.Background())

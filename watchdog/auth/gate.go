@@ -37,6 +37,10 @@ type Options struct {
 	// At is as of when requests are judged; when they come if zero.
 	At time.Time
 
+	// Refuse, if set, may answer a refusal in the gate's place, and reports
+	// whether it has.
+	Refuse func(w http.ResponseWriter, r *http.Request, d Decision) bool
+
 	// Report, if set, is told of every decision before it is carried out.
 	Report func(*http.Request, Decision)
 }
@@ -122,7 +126,9 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 			return
 		}
 		if !d.Allowed() {
-			refuse(w, g.options.Realm, d)
+			if g.options.Refuse == nil || !g.options.Refuse(w, r, d) {
+				refuse(w, g.options.Realm, d)
+			}
 			return
 		}
 		g.pass(w, req, policy, d, next)

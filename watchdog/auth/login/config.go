@@ -174,16 +174,21 @@ func ParseEpoch(text []byte) (time.Time, error) {
 	return at, nil
 }
 
-// checkPublicURL says what the method needs of public_url.
-func checkPublicURL(s string) (*url.URL, error) {
+// CheckPublicURL says what the method needs of public_url.
+func (*Config) CheckPublicURL(s string) error {
+	_, err := parsePublicURL(s)
+	return err
+}
+
+func parsePublicURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case s == "":
-		return nil, errors.New("public_url is not set: sign-in needs the URL that people open, such as public_url=https://tools.example.com")
+		return nil, errors.New("is not set: sign-in needs the URL that people open, such as public_url=https://tools.example.com")
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil:
-		return nil, errors.New("public_url: want a URL such as https://tools.example.com")
+		return nil, errors.New("want a URL such as https://tools.example.com")
 	case u.Scheme != "https" && !isLoopback(u.Hostname()):
-		return nil, errors.New("public_url: want https: over plain http browsers do not keep the cookie of a session, but for localhost and 127.0.0.1")
+		return nil, errors.New("want https: over plain http browsers do not keep the cookie of a session, but for localhost and 127.0.0.1")
 	}
 	return u, nil
 }

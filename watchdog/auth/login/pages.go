@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/page"
 )
 
@@ -165,6 +166,17 @@ func (m *Method) plainHTTP(w http.ResponseWriter, r *http.Request) bool {
 		want += "?return_to=" + url.QueryEscape(m.returnTo(back))
 	}
 	m.pages.PlainHTTP(w, http.StatusBadRequest, page.PlainHTTP{Opened: "http://" + r.Host, Want: want})
+	return true
+}
+
+// Refuse answers a refusal with a page, if it is of a person who has signed in
+// and whose browser opens one. It reports whether it has.
+func (m *Method) Refuse(w http.ResponseWriter, r *http.Request, d auth.Decision) bool {
+	if d.Reason != auth.Forbidden || d.Identity.SignedIn.IsZero() || !isNavigation(r) {
+		return false
+	}
+	page.SetHeaders(w.Header(), m.secure && !m.cameByPlainHTTP(r))
+	m.pages.Forbidden(w, page.Forbidden{Username: d.Identity.Subject, ReturnTo: m.returnTo(m.prefix + r.URL.RequestURI())})
 	return true
 }
 

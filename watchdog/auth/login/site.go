@@ -1,6 +1,7 @@
 package login
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -24,9 +25,9 @@ type site struct {
 }
 
 func newSite(group, function, publicURL string) (site, error) {
-	u, err := checkPublicURL(publicURL)
+	u, err := parsePublicURL(publicURL)
 	if err != nil {
-		return site{}, err
+		return site{}, fmt.Errorf("public_url: %w", err)
 	}
 	if group == "" {
 		group = strings.Map(func(r rune) rune {

@@ -26,9 +26,10 @@ const devLife = 30 * 24 * time.Hour
 
 // A folder is .secrets, as faas-cli local-run has it.
 type folder struct {
-	path  string
-	out   io.Writer
-	shown map[string]string // what stands for a secret in a curl: the credential, or how the shell gets it
+	path   string
+	out    io.Writer
+	hidden string            // the name of one that nobody needs to see
+	shown  map[string]string // what stands for a secret in a curl: the credential, or how the shell gets it
 }
 
 // fill makes the secrets that the policy needs and that are missing, and the
@@ -37,6 +38,9 @@ type folder struct {
 func (f *folder) fill(t *watchdog.TryOut, others []string) error {
 	if err := os.MkdirAll(f.path, 0o700); err != nil {
 		return err
+	}
+	if s, ok := t.SignIn(); ok {
+		f.hidden = s.Keys
 	}
 	needed := t.Secrets()
 	for _, name := range needed {
@@ -77,6 +81,9 @@ func (f *folder) make(name, content, credential string) error {
 	switch {
 	case credential != "":
 		return f.line(path, name, content, credential, missing)
+	case missing && name == f.hidden:
+		fmt.Fprintf(f.out, "made %s\n", path)
+		return secret.WriteFile(path, []byte(content+"\n"), 0o600)
 	case missing:
 		fmt.Fprintf(f.out, "made %s: %s\n", path, content)
 		f.shown[name] = f.cat(name)

@@ -50,6 +50,17 @@ func (p *Pages) NoSecondFactor(w http.ResponseWriter, status int, a NoSecondFact
 	p.render(w, status, "no-second-factor.html", view{Heading: "You need a second factor", Page: a})
 }
 
+// Forbidden is a page of the function that is for others.
+type Forbidden struct {
+	Username string
+	ReturnTo string // where a sign-in as somebody else leads
+}
+
+// Forbidden says who is signed in, and that this is not enough.
+func (p *Pages) Forbidden(w http.ResponseWriter, a Forbidden) {
+	p.render(w, http.StatusForbidden, "forbidden.html", view{Heading: "This page is not for you", Page: a})
+}
+
 type failure struct {
 	Text   string
 	CallID string

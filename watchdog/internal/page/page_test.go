@@ -87,6 +87,9 @@ func shown(s string) map[string]show {
 				Want:   "https://gw.example.com/function/hook/_/auth/sign-in" + s,
 			})
 		},
+		"forbidden": func(p *Pages, w http.ResponseWriter) {
+			p.Forbidden(w, Forbidden{Username: user, ReturnTo: path})
+		},
 		"no-second-factor": func(p *Pages, w http.ResponseWriter) {
 			p.NoSecondFactor(w, 403, NoSecondFactor{Username: user, ReturnTo: path})
 		},
