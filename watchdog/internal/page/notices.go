@@ -77,6 +77,8 @@ func (p *Pages) Error(w http.ResponseWriter, status int, callID string) {
 		heading, text = "Not found", "There is no page at this address."
 	case http.StatusMethodNotAllowed:
 		heading, text = "Not possible", "This address cannot be used in this way."
+	case http.StatusRequestTimeout:
+		heading, text = "Too slow", "This request did not arrive in time. Please try again."
 	case http.StatusServiceUnavailable:
 		heading, text = "Not available", "Signing in is not possible at this moment. Please try again soon."
 	default:

@@ -94,7 +94,7 @@ func shown(s string) map[string]show {
 			p.NoSecondFactor(w, 403, NoSecondFactor{Username: user, ReturnTo: path})
 		},
 	}
-	for status, name := range map[int]string{400: "error-400", 403: "error-403", 404: "error-404", 405: "error-405", 500: "error-500", 503: "error-503"} {
+	for status, name := range map[int]string{400: "error-400", 403: "error-403", 404: "error-404", 405: "error-405", 408: "error-408", 500: "error-500", 503: "error-503"} {
 		all[name] = func(p *Pages, w http.ResponseWriter) {
 			id := ""
 			if status >= 500 {
