@@ -38,6 +38,11 @@ func (w *Watcher) Forget() { w.known, w.unsure = look{}, look{} }
 // Poll looks once. It returns a new set, or the reason why the files no longer
 // make one, each once when it has come to rest, and otherwise neither.
 func (w *Watcher) Poll() (*Set, error) {
+	// What is as it was needs no second reading, and nearly always it is.
+	if set, err := readOnce(w.dir, w.names); w.known.same(look{set, err}) {
+		w.unsure = look{}
+		return nil, nil
+	}
 	set, err := Read(w.dir, w.names...)
 	now := look{set, err}
 	switch {
