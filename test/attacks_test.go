@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +80,28 @@ rules:
 // oneKey is the shortest policy there is.
 func oneKey() setup {
 	return setup{env: map[string]string{"auth": "bearer"}, secrets: map[string]string{"api-key": "ci " + ciKey + "\n"}}
+}
+
+const publicURL = "https://tools.example.com"
+
+// people is the shortest policy for people.
+func people() setup {
+	ring := make([]byte, 32)
+	_, _ = rand.Read(ring) // never fails
+	return setup{
+		env:     map[string]string{"auth": "login", "public_url": publicURL},
+		secrets: map[string]string{"users": "alice:" + argon(userPass, 19456) + "\n", "session-keys": base64.StdEncoding.EncodeToString(ring) + "\n"},
+	}
+}
+
+// signIn sends the form of sign-in for alice.
+func (d *dog) signIn(returnTo string, headers ...string) answer {
+	d.t.Helper()
+	form := url.Values{"username": {"alice"}, "password": {userPass}, "return_to": {returnTo}}
+	return d.do(call{
+		method: "POST", path: "/_/auth/sign-in", body: strings.NewReader(form.Encode()),
+		headers: append(headers, "Content-Type: application/x-www-form-urlencoded", "Origin: "+publicURL),
+	})
 }
 
 // refused fails if an answer is none of the statuses, or the function was
@@ -679,6 +703,24 @@ var attacks = map[string]func(*testing.T){
 		}
 		d.refused("another address behind the proxy", call{path: "/", headers: []string{"Authorization: Bearer wrong", "X-Forwarded-For: 6.6.6.6, 7.7.7.7"}}, 401)
 	},
+	"B12 a session from before the sign-in": func(t *testing.T) {
+		d := start(t, people())
+		planted := d.signIn("/").header["Set-Cookie"][0]
+		planted, _, _ = strings.Cut(planted, ";")
+		for _, c := range []string{planted, "__Host-Http-aw-fn=v1.x", "__Host-Http-aw-fn="} {
+			a := d.signIn("/", "Cookie: "+c)
+			fresh, _, _ := strings.Cut(a.header.Get("Set-Cookie"), ";")
+			if a.status != http.StatusSeeOther || fresh == c || !strings.HasPrefix(fresh, "__Host-Http-aw-fn=v1.") {
+				t.Errorf("%.24s: got %d and Set-Cookie %.24s", c, a.status, fresh)
+			}
+			d.refused("what there was before", call{path: "/", headers: []string{"Cookie: " + c}}, 401)
+			d.admitted("what there is now", call{path: "/", headers: []string{"Cookie: " + fresh}})
+		}
+		a := d.get("/_/auth/sign-in", "Cookie: __Host-Http-aw-fn=v1.x")
+		if got := a.header.Get("Set-Cookie"); a.status != http.StatusOK || got != "__Host-Http-aw-fn=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax" {
+			t.Errorf("the page, with a cookie that is good for nothing: got %d and Set-Cookie %q", a.status, got)
+		}
+	},
 	"B13 any token at all": func(t *testing.T) {
 		d := start(t, paths())
 		for _, h := range []string{"Authorization: Bearer x", "Authorization: bearer x", "Authorization: Token x", "Authorization: x", "Cookie: session=x", "X-Api-Key: " + ciKey, "Proxy-Authorization: Bearer " + ciKey} {
@@ -686,6 +728,38 @@ var attacks = map[string]func(*testing.T){
 			d.refused(h, call{path: "/admin/", headers: []string{h}}, 401)
 		}
 		d.refused("a key of another method", call{path: "/admin/", headers: []string{bearer}}, 401)
+	},
+	"B14 a session from before the sign-out": func(t *testing.T) {
+		d := start(t, people())
+		set := d.signIn("/").header["Set-Cookie"][0]
+		cookie, attributes, _ := strings.Cut(set, ";")
+		d.admitted("before", call{path: "/", headers: []string{"Cookie: " + cookie}})
+		a := d.do(call{method: "POST", path: "/_/auth/sign-out", headers: []string{"Cookie: " + cookie, "Origin: " + publicURL}})
+		name, _, _ := strings.Cut(cookie, "=")
+		if want := name + "=; Path=/; Max-Age=0;" + strings.TrimPrefix(attributes, " Path=/;"); a.status != http.StatusSeeOther || a.header.Get("Set-Cookie") != want {
+			t.Errorf("got %d and Set-Cookie %q, want %q", a.status, a.header.Get("Set-Cookie"), want)
+		}
+		d.refused("after", call{path: "/", headers: []string{"Cookie: " + cookie}}, 401)
+		d.refused("after, as a form", call{method: "POST", path: "/", headers: []string{"Cookie: " + cookie, "Origin: " + publicURL}}, 401)
+	},
+	"B15 somewhere else after the sign-in": func(t *testing.T) {
+		d := start(t, people())
+		for _, to := range []string{
+			"//evil.example", "/\\evil.example", "/\t/evil.example", "/%09/evil.example", "https:evil.example", "https://evil.example", "/..//evil.example", "/.//evil.example", "\\\\evil.example",
+			"/%5cevil.example", "/%2f/evil.example/..//", "//evil.example/%2f..", "javascript:alert(1)", "/\r\nSet-Cookie: a=b", "/\n//evil.example", "///evil.example", "/x/../..//evil.example", "@evil.example", "/_/auth/sign-in",
+		} {
+			a := d.signIn(to)
+			if got := a.header.Get("Location"); a.status != http.StatusSeeOther || strings.Contains(got, "evil") && strings.HasPrefix(strings.TrimPrefix(got, "/"), "/") || strings.HasPrefix(got, "/_/auth/") ||
+				!strings.HasPrefix(got, "/") || strings.ContainsAny(got, "\\\t") || len(a.header["Set-Cookie"]) != 3 {
+				t.Errorf("%q: got %d to %q with %q", to, a.status, got, a.header["Set-Cookie"])
+			}
+		}
+		if got := d.signIn("/report?q=//x").header.Get("Location"); got != "/report?q=//x" {
+			t.Errorf("a page of ours: to %q", got)
+		}
+		for _, p := range []string{"//evil.example/", "/\\evil.example"} {
+			d.refusedRaw(p, line("GET", p, "Accept: text/html"), 302, 400)
+		}
 	},
 	"B16 keys in the query": func(t *testing.T) {
 		d := start(t, oneKey())
@@ -1009,7 +1083,7 @@ rules:
 
 // later are those that need what is not built yet.
 var later = map[string]string{
-	"B11": "sign-in with a provider", "B12": "sign-in pages", "B14": "sign-in pages", "B15": "sign-in pages",
+	"B11": "sign-in with a provider",
 }
 
 func TestAttacks(t *testing.T) {
