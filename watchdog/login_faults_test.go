@@ -26,7 +26,7 @@ import (
 
 // C15, W1: without a session nothing answers but the pages under their very
 // names, and the probes.
-func TestC15NothingElseIsOpen(t *testing.T) {
+func TestC15W1NothingElseIsOpen(t *testing.T) {
 	s := newSite(t, "methods: {people: {type: login, group: tools}}\nrules: [{match: /, accept: people}]\n", nil, nil)
 	many := newSite(t, peoplePolicy, nil, nil)
 	own := map[string]bool{"/_/health": true, "/_/ready": true}
@@ -171,7 +171,7 @@ func TestC16IdentityHeaders(t *testing.T) {
 
 // C7, W6: who is taken out of the secret is out with the next request after the
 // reload, and the others are not asked again.
-func TestC7UserRemovedWhileSignedIn(t *testing.T) {
+func TestC7W6UserRemovedWhileSignedIn(t *testing.T) {
 	s := newSite(t, peoplePolicy, nil, nil)
 	alice, bob := s.as("alice"), s.as("bob")
 	was := alice.cookies[sessionOf]

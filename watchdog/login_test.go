@@ -423,9 +423,9 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
-// TestC30Roles: rules by role hold for pages, forms, scripts and streams alike,
+// TestC30W13Roles: rules by role hold for pages, forms, scripts and streams alike,
 // and the function learns who calls (W13).
-func TestC30Roles(t *testing.T) {
+func TestC30W13Roles(t *testing.T) {
 	s := newSite(t, peoplePolicy, nil, nil)
 	alice, bob := s.as("alice"), s.as("bob")
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} {

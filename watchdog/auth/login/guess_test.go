@@ -31,7 +31,7 @@ func retryAfter(t *testing.T, w *httptest.ResponseRecorder) time.Duration {
 
 // C17, W5: a name that fails has to wait ever longer, and the owner gets in
 // meanwhile with a browser that is known.
-func TestC17WrongPasswords(t *testing.T) {
+func TestC17W5WrongPasswords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(t, nil)
 		owner, stranger, mallory := s.in(), s.browser(), s.browser()
@@ -297,7 +297,7 @@ func TestC18Decoys(t *testing.T) {
 }
 
 // C20, W4: what is no good hash, or too cheap a one, is not read at all.
-func TestC20WeakHashes(t *testing.T) {
+func TestC20W4WeakHashes(t *testing.T) {
 	const salt, sum = "c2FsdHNhbHRzYWx0c2FsdA", "aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
 	argon := func(parameters string) string { return "$argon2id$v=19$" + parameters + "$" + salt + "$" + sum }
 	bcrypt := strings.Repeat("a", 53)

@@ -116,7 +116,7 @@ func TestC10RequestsToTheFunction(t *testing.T) {
 }
 
 // C10, C12, W9: nobody else's page signs anybody in, on or out.
-func TestC12FormsOfOthers(t *testing.T) {
+func TestC12W9FormsOfOthers(t *testing.T) {
 	for _, o := range origins {
 		s := newShop(t, nil)
 		for path, fill := range map[string]url.Values{
@@ -206,7 +206,7 @@ func TestC11SafeMethodsChangeNothing(t *testing.T) {
 }
 
 // C14, W10: every answer has what keeps a browser from doing harm with it.
-func TestC14Headers(t *testing.T) {
+func TestC14W10Headers(t *testing.T) {
 	for _, tt := range []struct {
 		publicURL, hsts string
 		proxied         bool

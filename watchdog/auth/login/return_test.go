@@ -75,7 +75,7 @@ func foreignReturns() []string {
 }
 
 // C13, B15: wherever the caller asks to be sent, it is a page of ours.
-func TestC13ReturnTo(t *testing.T) {
+func TestC13B15ReturnTo(t *testing.T) {
 	hidden := regexp.MustCompile(`name="return_to" value="([^"]*)"`)
 	list := foreignReturns()
 	if len(list) < 300 {

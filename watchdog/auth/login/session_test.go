@@ -95,7 +95,7 @@ func TestContract(t *testing.T) {
 }
 
 // C1, W8: the cookies, to the letter.
-func TestC1SetCookie(t *testing.T) {
+func TestC1W8SetCookie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(t, func(s *shop) { s.config.Remember = 48 * time.Hour })
 		check := func(when string, h http.Header, want ...string) {
@@ -239,7 +239,7 @@ func TestC4KeyRing(t *testing.T) {
 
 // C5, W7: sessions end when nobody uses them, and at the latest after absolute,
 // however much they are used.
-func TestC5Lifetimes(t *testing.T) {
+func TestC5W7Lifetimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop(t, func(s *shop) { s.config.Remember = 48 * time.Hour })
 		begun := time.Now()
@@ -398,7 +398,7 @@ func TestEpoch(t *testing.T) {
 
 // C9, B12: what a browser had before it signs in is no part of what it has
 // after.
-func TestC9Fixation(t *testing.T) {
+func TestC9B12Fixation(t *testing.T) {
 	s := newShop(t, nil)
 	b := s.in()
 	planted := b.cookies[sessionName]
@@ -437,7 +437,7 @@ func TestC9Fixation(t *testing.T) {
 }
 
 // B14, W6: signing out ends the session for whoever has a copy, in this process.
-func TestB14SignOut(t *testing.T) {
+func TestC6B14SignOut(t *testing.T) {
 	s := newShop(t, nil)
 	b := s.in()
 	value, device := b.cookies[sessionName], b.cookies[sessionName+".device"]
