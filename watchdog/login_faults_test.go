@@ -303,6 +303,7 @@ func TestLoginStarts(t *testing.T) {
 		{name: "plain http in the network", settings: Settings{"public_url": "http://10.0.0.1"}, want: "https"},
 		{name: "plain http on what looks like this machine", settings: Settings{"public_url": "http://localhost.example.com"}, want: "https"},
 		{name: "plain http on another one", settings: Settings{"public_url": "http://127.0.0.1.example.com"}, want: "https"},
+		{name: "a host name that browsers send in another way", settings: Settings{"public_url": "https://b\u00fccher.example"}, want: "xn--"},
 		{name: "a user in the URL", settings: Settings{"public_url": "https://a:b@tools.example.com"}, want: "public_url"},
 		{name: "a query", settings: Settings{"public_url": "https://tools.example.com/?x"}, want: "public_url"},
 		{name: "a second factor and no memory", files: map[string]string{"users": users}, settings: Settings{"allow_degraded": "false"}, want: "allow_degraded=true"},

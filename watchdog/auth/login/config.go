@@ -187,6 +187,8 @@ func parsePublicURL(s string) (*url.URL, error) {
 		return nil, errors.New("is not set: sign-in needs the URL that people open, such as public_url=https://tools.example.com")
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil:
 		return nil, errors.New("want a URL such as https://tools.example.com")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r >= 0x80 }):
+		return nil, errors.New("want the host name as browsers send it, which begins with xn--")
 	case u.Scheme != "https" && !isLoopback(u.Hostname()):
 		return nil, errors.New("want https: over plain http browsers do not keep the cookie of a session, but for localhost and 127.0.0.1")
 	}
