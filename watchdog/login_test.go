@@ -367,6 +367,24 @@ func TestCookiesOfOthers(t *testing.T) {
 	}
 }
 
+// TestCookiesWithoutSignIn: a function at which nobody signs in gets no session
+// of another one under the same host; nor does one that gets credentials.
+func TestCookiesWithoutSignIn(t *testing.T) {
+	machines := "methods: {ci: {type: bearer, secret: ci-keys}}\nrules: [{match: /, accept: ci}, {match: /public, public: true}]\n"
+	for name, s := range map[string]*site{
+		"no sign-in":          newSite(t, machines, nil, nil),
+		"forward_credentials": newSite(t, peoplePolicy, nil, Settings{"forward_credentials": "true"}),
+	} {
+		for _, target := range []string{"/", "/public"} {
+			w := s.visitor().open(target, "Authorization: Bearer "+peopleKey, "Cookie: a=1; "+sessionOf+"=v1.x; "+sessionOf+".device=v1.y; __Host-Http-aw-other=z; b=2")
+			_, last := s.reached()
+			if w.Code != 200 || last.Header.Get("Cookie") != "a=1; b=2" {
+				t.Errorf("%s: %s: got %d, and the function got %q", name, target, w.Code, last.Header.Get("Cookie"))
+			}
+		}
+	}
+}
+
 // TestStepUp: a rule that wants more sends the browser to do what is missing,
 // and nowhere else.
 func TestStepUp(t *testing.T) {

@@ -54,6 +54,11 @@ func (w *Watchdog) origin(next http.Handler) http.Handler {
 func (w *Watchdog) signIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		pages := w.pages.Load()
+		if pages == nil {
+			// Browsers send what another function under the same host has set, and
+			// this one could use it there.
+			login.StripCookies(r.Header)
+		}
 		if pages == nil || !login.IsPage(r.URL.Path) {
 			next.ServeHTTP(rw, r)
 			return

@@ -159,7 +159,7 @@ func (*Method) Ambient() {}
 
 // Strip implements [auth.Stripper]. It takes away the cookies of all functions
 // that share the host.
-func (*Method) Strip(r *http.Request) { stripCookies(r.Header) }
+func (*Method) Strip(r *http.Request) { StripCookies(r.Header) }
 
 // Challenge implements [auth.Method].
 func (*Method) Challenge(realm string, _ auth.Reason) string {

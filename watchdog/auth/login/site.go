@@ -143,8 +143,9 @@ func cookieValue(h http.Header, name string) (value string, err error) {
 	return value, err
 }
 
-// stripCookies takes what is ours out of the Cookie lines of h.
-func stripCookies(h http.Header) {
+// StripCookies takes out of the Cookie lines of h what sign-in has put there,
+// that of other functions under the same host too.
+func StripCookies(h http.Header) {
 	for i, line := range h["Cookie"] {
 		if !strings.Contains(line, cookiePrefix) {
 			continue
