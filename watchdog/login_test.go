@@ -419,8 +419,8 @@ func TestStepUp(t *testing.T) {
 			t.Errorf("a script too late: got %d", w.Code)
 		}
 		for from, want := range map[string]string{
-			"": toSignIn, publicURL + "/fresh/form?x=y": toSignIn + "?return_to=%2Ffresh%2Fform%3Fx%3Dy",
-			"https://evil.example/": toSignIn, publicURL + ".evil.example/": toSignIn, publicURL + "@evil.example/": toSignIn,
+			"": toSignIn + "?again=1", publicURL + "/fresh/form?x=y": toSignIn + "?again=1&return_to=%2Ffresh%2Fform%3Fx%3Dy",
+			"https://evil.example/": toSignIn + "?again=1", publicURL + ".evil.example/": toSignIn + "?again=1", publicURL + "@evil.example/": toSignIn + "?again=1",
 		} {
 			if w := bob.do("POST", "/fresh/", url.Values{}, "Referer: "+from); w.Code != 302 || w.Header().Get("Location") != want {
 				t.Errorf("a form too late, of %s: got %d and %s, want %s", from, w.Code, w.Header().Get("Location"), want)

@@ -30,7 +30,7 @@ func (m *Method) askForCode(w http.ResponseWriter, r *http.Request, user *accoun
 		return
 	}
 	http.SetCookie(w, m.cookie(kindStep, sealed, stepLife))
-	see(w, m.with("second-factor", f.ReturnTo))
+	see(w, m.at("second-factor", m.back(f.ReturnTo)))
 }
 
 // step returns the user whose password was right a moment ago.
@@ -60,7 +60,7 @@ func (m *Method) showSecondFactor(w http.ResponseWriter, r *http.Request) {
 	case err == nil && user.TOTP.IsZero():
 		m.pages.NoSecondFactor(w, http.StatusForbidden, page.NoSecondFactor{Username: user.Name, ReturnTo: returnTo})
 	default:
-		see(w, m.with("sign-in", returnTo))
+		see(w, m.at("sign-in", m.back(returnTo)))
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -343,11 +342,11 @@ func (m *Method) Invite(r *http.Request, d auth.Decision) (location string) {
 	if s, _, _, err := m.session(r); err == nil && d.Reason == auth.StepUp && d.Rule.Require.SecondFactor && !s.SecondFactor {
 		to = "second-factor"
 	}
-	location = m.path(to)
-	if back := m.returnTo(asked); back != m.prefix+"/" {
-		location += "?return_to=" + url.QueryEscape(back)
+	query := m.back(m.returnTo(asked))
+	if d.Reason == auth.StepUp && to == "sign-in" {
+		query.Set(again, "1")
 	}
-	return location
+	return m.at(to, query)
 }
 
 // isNavigation reports whether a browser opens a page. Those that do not say so

@@ -161,11 +161,8 @@ func (m *Method) plainHTTP(w http.ResponseWriter, r *http.Request) bool {
 	if !m.seemsPlainHTTP(r) {
 		return false
 	}
-	want := m.origin + m.path("sign-in")
-	if back := r.URL.Query().Get("return_to"); back != "" {
-		want += "?return_to=" + url.QueryEscape(m.returnTo(back))
-	}
-	m.pages.PlainHTTP(w, http.StatusBadRequest, page.PlainHTTP{Opened: "http://" + r.Host, Want: want})
+	want := m.origin + m.at("sign-in", m.back(m.returnTo(r.URL.Query().Get("return_to"))))
+	m.pages.PlainHTTP(w, http.StatusBadRequest, page.PlainHTTP{Want: want}) // Host may be a name of the inside
 	return true
 }
 
@@ -186,10 +183,19 @@ func see(w http.ResponseWriter, location string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
-// with is the address of a page that leads back to another.
-func (m *Method) with(name, returnTo string) string {
-	if returnTo == m.prefix+"/" {
+// back is the query of a page that leads back to an address of the function.
+func (m *Method) back(returnTo string) url.Values {
+	query := url.Values{}
+	if returnTo != m.prefix+"/" {
+		query.Set("return_to", returnTo)
+	}
+	return query
+}
+
+// at is the address of a page.
+func (m *Method) at(name string, query url.Values) string {
+	if len(query) == 0 {
 		return m.path(name)
 	}
-	return m.path(name) + "?return_to=" + url.QueryEscape(returnTo)
+	return m.path(name) + "?" + query.Encode()
 }

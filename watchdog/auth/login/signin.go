@@ -14,6 +14,10 @@ import (
 	"auth-watchdog/watchdog/internal/session"
 )
 
+// again is the parameter of those who are asked to sign in again, because the
+// last time is long ago.
+const again = "again"
+
 func (m *Method) showSignIn(w http.ResponseWriter, r *http.Request) {
 	if m.plainHTTP(w, r) {
 		return
@@ -21,7 +25,9 @@ func (m *Method) showSignIn(w http.ResponseWriter, r *http.Request) {
 	if _, _, _, err := m.session(r); err != nil && m.hasCookie(r) {
 		http.SetCookie(w, m.noCookie(kindSession)) // it is good for nothing
 	}
-	m.pages.SignIn(w, http.StatusOK, m.signInForm(r, r.URL.Query().Get("return_to")))
+	f := m.signInForm(r, r.URL.Query().Get("return_to"))
+	f.Again = f.SignedInAs != "" && r.URL.Query().Has(again)
+	m.pages.SignIn(w, http.StatusOK, f)
 }
 
 // signInForm is the form as it is for the one who has sent r.
@@ -29,7 +35,6 @@ func (m *Method) signInForm(r *http.Request, returnTo string) page.SignIn {
 	f := page.SignIn{ReturnTo: m.returnTo(returnTo), Remember: m.config.Remember > 0, RememberFor: m.config.Remember}
 	if _, user, _, err := m.session(r); err == nil {
 		f.SignedInAs, f.Username = user.Name, user.Name
-		f.Again = f.ReturnTo != m.prefix+"/"
 	}
 	return f
 }
