@@ -93,12 +93,12 @@ func (p *Policy) Decide(r *Request) Decision {
 	}
 	d := rule.authenticate(r)
 	d.Rule = rule
-	if d.Handshake != nil && rule.Require.judge(Identity{Subject: d.Method}, r.Now()) != Admitted {
+	if d.Handshake != nil && rule.Require.judge(Identity{Subject: d.Method}, r.Now) != Admitted {
 		d.Reason, d.Handshake = Forbidden, nil
 	}
 	if d.Reason == Admitted {
 		d.Subject = d.Identity.Subject
-		d.Reason = rule.Require.judge(d.Identity, r.Now())
+		d.Reason = rule.Require.judge(d.Identity, r.Now)
 	}
 	return d
 }

@@ -56,12 +56,12 @@ func (q Requirement) isZero() bool {
 
 // judge returns Admitted, or why id does not suffice: StepUp if it would after
 // another sign-in.
-func (q Requirement) judge(id Identity, now time.Time) Reason {
+func (q Requirement) judge(id Identity, now func() time.Time) Reason {
 	wantsPerson := q.SecondFactor || q.MaxAge > 0
 	switch {
 	case !q.allows(id), wantsPerson && id.SignedIn.IsZero():
 		return Forbidden
-	case q.SecondFactor && !id.SecondFactor, q.MaxAge > 0 && now.Sub(id.SignedIn) > q.MaxAge:
+	case q.SecondFactor && !id.SecondFactor, q.MaxAge > 0 && now().Sub(id.SignedIn) > q.MaxAge:
 		return StepUp
 	}
 	return Admitted
