@@ -112,7 +112,11 @@ func buildMethod(ps *setting.Problems, m config.Method, secrets source, d *deps)
 	if m.Section == nil {
 		return &standIn{name: m.Name} // its type is none, which has been said
 	}
-	stand := &standIn{m.Name, m.Section.Headers()}
+	var stand auth.Method = &standIn{m.Name, m.Section.Headers()}
+	_, people := m.Section.(*login.Config)
+	if people {
+		stand = &ambientStandIn{standIn{m.Name, m.Section.Headers()}}
+	}
 	if problems := m.Section.Check(); len(problems) > 0 {
 		for _, p := range problems {
 			p.Where, p.Name = m.Where, m.Setting(p.Name)
@@ -120,8 +124,9 @@ func buildMethod(ps *setting.Problems, m config.Method, secrets source, d *deps)
 		}
 		return stand
 	}
-	if c, ok := m.Section.(*login.Config); ok && !d.noSecrets { // at the build of an image it is not known yet
-		if err := c.CheckPublicURL(d.config.PublicURL); err != nil {
+	// At the build of an image it may not be known yet.
+	if url := d.config.PublicURL; people && (url != "" || !d.noSecrets) {
+		if err := login.CheckPublicURL(url); err != nil {
 			ps.Add(m.Where, "public_url", err)
 			return stand
 		}
@@ -156,6 +161,16 @@ func (*standIn) Challenge(string, auth.Reason) string { return "" }
 func (*standIn) Authenticate(*auth.Request) (auth.Identity, error) {
 	return auth.Identity{}, errors.New("its secrets have not been read")
 }
+
+// An ambientStandIn stands in for one whose credential browsers send by
+// themselves.
+type ambientStandIn struct{ standIn }
+
+// Ambient implements [auth.Ambient].
+func (*ambientStandIn) Ambient() {}
+
+// Strip implements [auth.Stripper].
+func (*ambientStandIn) Strip(r *http.Request) { login.StripCookies(r.Header) }
 
 // credentials lists what the methods keep.
 func (b *builtPolicy) credentials() []auth.Credential {

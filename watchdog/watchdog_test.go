@@ -1042,7 +1042,13 @@ func TestCheckWithoutSecretsSeesWhatTheStartRefuses(t *testing.T) {
 	if err := os.WriteFile(both, []byte("methods: {a: {type: bearer}, b: {type: basic}}\nrules: [{match: /, all: [a, b]}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	people := filepath.Join(t.TempDir(), "people.yml")
+	if err := os.WriteFile(people, []byte("methods: {a: {type: login}, b: {type: bearer}}\nrules: [{match: /, all: [a, b]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, s := range map[string]Settings{
+		"people and more at once":     {"auth_config": people, "public_url": publicURL},
+		"people over plain http":      {"auth": "login", "public_url": "http://tools.example.com"},
 		"our header":                  {"auth": "hmac", "auth_hmac_header": "X-Auth-Subject"},
 		"our header, for keys":        {"auth": "bearer", "auth_bearer_header": "x_auth_subject"},
 		"two that read Authorization": {"auth_config": both},

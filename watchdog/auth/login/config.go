@@ -174,12 +174,14 @@ func ParseEpoch(text []byte) (time.Time, error) {
 	return at, nil
 }
 
-// CheckPublicURL says what the method needs of public_url.
-func (*Config) CheckPublicURL(s string) error {
+// CheckPublicURL says what is wrong with public_url for sign-in; nil if nothing
+// is.
+func CheckPublicURL(s string) error {
 	_, err := parsePublicURL(s)
 	return err
 }
 
+// parsePublicURL says what the method needs of public_url.
 func parsePublicURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
