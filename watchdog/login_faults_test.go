@@ -312,6 +312,8 @@ func TestLoginStarts(t *testing.T) {
 		{name: "all with login alone", policy: "methods: {people: {type: login}}\nrules: [{match: /, all: [people]}]\n", want: "is for accept"},
 		{name: "two of them", policy: "methods: {a: {type: login}, b: {type: login, group: x}}\nrules: [{match: /, accept: [a]}, {match: /b, accept: [b]}]\n", want: "second method of the type login"},
 		{name: "two of them on one rule", policy: "methods: {a: {type: login}, b: {type: login}}\nrules: [{match: /, accept: [a, b]}]\n", want: "second method of the type login"},
+		{name: "a second factor of programs", policy: "methods: {ci: {type: bearer, secret: ci-keys}}\nrules: [{match: /, accept: [ci], require: {second_factor: true}}]\n", want: "only people who sign in can have"},
+		{name: "a sign-in of programs", policy: "methods: {ci: {type: bearer, secret: ci-keys}, people: {type: login}}\nrules: [{match: /, accept: [people]}, {match: /x, accept: [ci], require: {max_age: 15m}}]\n", want: "rule 2: requires second_factor or max_age"},
 		{name: "a group with a dot", policy: "methods: {a: {type: login, group: tools.step}}\nrules: [{match: /, accept: [a]}]\n", want: "group"},
 		{name: "a group with a semicolon", policy: "methods: {a: {type: login, group: 'x; Domain=y'}}\nrules: [{match: /, accept: [a]}]\n", want: "group"},
 		{name: "idle above absolute", policy: "methods: {a: {type: login, idle: 13h}}\nrules: [{match: /, accept: [a]}]\n", want: "idle"},

@@ -57,15 +57,17 @@ func (q Requirement) isZero() bool {
 // judge returns Admitted, or why id does not suffice: StepUp if it would after
 // another sign-in.
 func (q Requirement) judge(id Identity, now func() time.Time) Reason {
-	wantsPerson := q.SecondFactor || q.MaxAge > 0
 	switch {
-	case !q.allows(id), wantsPerson && id.SignedIn.IsZero():
+	case !q.allows(id), q.wantsPerson() && id.SignedIn.IsZero():
 		return Forbidden
 	case q.SecondFactor && !id.SecondFactor, q.MaxAge > 0 && now().Sub(id.SignedIn) > q.MaxAge:
 		return StepUp
 	}
 	return Admitted
 }
+
+// wantsPerson reports whether q asks for what no program's credential has.
+func (q Requirement) wantsPerson() bool { return q.SecondFactor || q.MaxAge > 0 }
 
 // allows reports whether id is one that q names.
 func (q Requirement) allows(id Identity) bool {
@@ -247,6 +249,10 @@ func (r *Rule) problems(methods map[string]Method) []error {
 		if _, ok := m.(Ambient); ok {
 			errs = append(errs, fmt.Errorf("method %q is for accept: it is asked of requests that bring nothing else, and all wants several", m.Name()))
 		}
+	}
+	isAmbient := func(m Method) bool { _, ok := m.(Ambient); return ok }
+	if r.Require.wantsPerson() && !r.Public && !slices.ContainsFunc(r.Accept, isAmbient) {
+		errs = append(errs, errors.New("requires second_factor or max_age, which only people who sign in can have, and accepts no method by which they do"))
 	}
 	if len(r.All) > 0 && authorization > 1 {
 		errs = append(errs, errors.New("all of its methods can never be content: several read Authorization, and a request has one"))
