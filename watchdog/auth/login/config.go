@@ -171,6 +171,9 @@ func ParseEpoch(text []byte) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, errors.New("want a time such as 2027-01-31T12:00:00Z")
 	}
+	if time.Until(at) > session.Skew {
+		return time.Time{}, errors.New("is in the future: until then each session would be over as soon as it begins")
+	}
 	return at, nil
 }
 
