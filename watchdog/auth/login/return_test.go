@@ -120,6 +120,20 @@ func TestC13B15ReturnTo(t *testing.T) {
 	}
 }
 
+// What browsers and proxies may take for another path, or can't hold, is not
+// taken at all.
+func TestReturnToIsPlain(t *testing.T) {
+	s := newShop(t, nil)
+	for _, to := range []string{"/a/../b", "/a/%2e%2E/b", "/.", "/./a", "/a/.%2e", "/a/..?b", "/a//b", "/" + strings.Repeat("a", longestReturn), "/a?" + strings.Repeat("a", longestReturn)} {
+		if got := s.returnTo(to); got != "/" {
+			t.Errorf("%.40q: leads to %.40q", to, got)
+		}
+	}
+	if to := "/" + strings.Repeat("a", longestReturn-1); s.returnTo(to) != to {
+		t.Error("one that is as long as may be is not kept")
+	}
+}
+
 // What is ours is kept to the letter.
 func TestReturnToKeepsPages(t *testing.T) {
 	s := newShop(t, nil)

@@ -20,7 +20,7 @@ func TestContract(t *testing.T) {
 		epoch = time.Now().Add(-20 * time.Hour)
 		s.options.Epoch = epoch
 		s.config.Remember = 48 * time.Hour
-	}, alice(), person{name: "former", word: "x", disabled: true}, person{name: "late", word: "x", expires: time.Now().Add(-time.Hour)})
+	}, alice(), person{name: "former", word: "x", disabled: true}, person{name: "late", word: "x", expires: time.Now().Add(-time.Hour)}, person{name: "jos\u00e9", word: "x"})
 	other := func(change func(s *shop)) *shop {
 		return newShop(t, func(o *shop) {
 			o.key, o.options.Keys = s.key, s.options.Keys
@@ -56,6 +56,9 @@ func TestContract(t *testing.T) {
 	minted("of nobody", func(x *session.Session) { x.Subject = "" })
 	minted("of a user who is gone", func(x *session.Session) { x.Subject = "gone" })
 	minted("in another case", func(x *session.Session) { x.Subject = "Alice" })
+	minted("in another normalisation form", func(x *session.Session) {
+		x.Subject, x.User = "jose\u0301", s.Users.Find("jos\u00e9").Version()
+	})
 	minted("of a user who has changed", func(x *session.Session) { x.User[0]++ })
 	for _, name := range []string{"former", "late"} {
 		minted(name, func(x *session.Session) { x.Subject, x.User = name, s.Users.Find(name).Version() })
