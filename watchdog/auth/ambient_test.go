@@ -105,7 +105,7 @@ func TestStepUp(t *testing.T) {
 		{Requirement{MaxAge: 1, Subjects: []string{"x"}}, [3]Reason{Forbidden, Forbidden, Forbidden}},
 	} {
 		for i, id := range []Identity{person, strong, machine} {
-			if got := tt.q.judge(id, at); got != tt.want[i] {
+			if got := tt.q.judge(id, func() time.Time { return at }); got != tt.want[i] {
 				t.Errorf("%+v of number %d: got %q, want %q", tt.q, i, got, tt.want[i])
 			}
 		}
