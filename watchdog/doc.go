@@ -91,6 +91,26 @@
 // (auth.Request.OnSettled): a signature counts as used once the function has
 // answered.
 //
+// # The way of a person
+//
+// Most methods recognise what a program sends on purpose. A session (package
+// login) is different: the browser sends its cookie along whoever made it send
+// the request. So the method is Ambient. It is asked last, and only of requests
+// that bring nothing else; it counts a request that changes something, or opens
+// a WebSocket, only if a page of public_url has made it; its cookie is taken off
+// every request, public ones too; and what the function says nothing of in
+// Cache-Control is not kept. A browser that opens a page without a session is
+// sent to the pages of sign-in, which stand before the gate and let nothing
+// through: /_/auth/ is theirs.
+//
+// A sign-in ends in login.Method.begin, whoever vouched for the person: a
+// session.Session, sealed by the newest key of the ring and opened by any. It is
+// good for one version of the user's record, so that whoever changes the record
+// ends its sessions. What a process has to remember (failures, codes that were
+// used, sessions that were signed out) is in login.Memory, which outlives
+// policies and not the process; where that would break a promise, the start is
+// refused without allow_degraded.
+//
 // # The way of a secret
 //
 // The files of a policy are read all at one moment into a secret.Set, twice,
@@ -127,6 +147,8 @@
 //	a webhook sender   a literal in auth/hmac/senders.go, and auth/hmac/testdata/NAME.txtar
 //	a method           a package under auth whose test calls authtest.Test, a line in
 //	                   methods.go, and its row in the table of floors
+//	a page of sign-in  a template and a function in internal/page, a case in
+//	                   login.Method.ServeHTTP
 //	a mode             a file in internal/upstream, a case in newUpstream, its name in
 //	                   config.Mode
 //	a setting          an entry in internal/config; of a method, in its Config.Fields

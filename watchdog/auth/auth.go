@@ -242,8 +242,8 @@ func (r Reason) final() bool {
 // wrong reports whether a credential was presented that is not good.
 func (r Reason) wrong() bool {
 	switch r {
-	case NoCredential, SessionExpired, SessionRevoked, StepUp: // nobody guesses here
-		return false
+	case NoCredential, SessionUnreadable, SessionExpired, SessionRevoked, StepUp:
+		return false // nobody guesses here, and many may come with an old session through one proxy
 	case BadHandshake:
 		return true
 	}
