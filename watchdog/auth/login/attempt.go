@@ -24,10 +24,7 @@ type attempt struct {
 func (m *Method) attempt(r *http.Request, name string) *attempt {
 	canonical := password.CanonicalName(name)
 	account := password.Account(canonical)
-	a := &attempt{m: m, counter: m.Memory.unknown, key: m.Memory.digest("account", account), address: m.Address(r)}
-	if m.known[account] {
-		a.counter = m.Memory.known
-	}
+	a := &attempt{m: m, counter: m.Memory.accounts, key: m.Memory.digest("account", account), address: m.Address(r)}
 	if u := m.Users.Find(canonical); u != nil {
 		a.userID = u.Name
 	}

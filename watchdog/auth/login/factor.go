@@ -91,6 +91,7 @@ func (m *Method) secondFactor(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Problem = m.judgeCode(r, user, r.PostForm.Get("code")); f.Problem != page.None {
+		m.reportWait(r, m.Memory.codes, key, user.Name)
 		m.unauthorized(w, auth.Unknown)
 		m.pages.SecondFactor(w, http.StatusUnauthorized, f)
 		return

@@ -68,7 +68,6 @@ type Method struct {
 	pages   *page.Pages
 	origins *http.CrossOriginProtection
 	decoys  []password.Hash
-	known   map[string]bool // how failures are counted: the accounts of users
 }
 
 var (
@@ -91,7 +90,7 @@ func New(name string, c Config, o Options) (*Method, error) {
 	o.defaults()
 	m := &Method{
 		site: s, Options: o, name: name, config: c, headers: c.Headers(),
-		origins: http.NewCrossOriginProtection(), known: map[string]bool{},
+		origins: http.NewCrossOriginProtection(),
 	}
 	look := page.Look{Title: cmp.Or(c.Title, o.Function), Color: c.Color}
 	if c.Logo != "" {
@@ -103,7 +102,6 @@ func New(name string, c Config, o Options) (*Method, error) {
 		return nil, err
 	}
 	for _, u := range o.Users.All() {
-		m.known[password.Account(u.Name)] = true
 		m.decoys = append(m.decoys, u.Password.Decoy())
 		if !o.AllowDegraded && (!u.TOTP.IsZero() || len(u.Recovery) > 0) {
 			return nil, fmt.Errorf("user %q has a second factor, and that each code is taken only once is remembered in this process alone: "+
@@ -218,7 +216,7 @@ func (m *Method) session(r *http.Request) (s session.Session, user *account.User
 		return s, nil, false, err
 	case err != nil:
 		return s, nil, false, errUnreadable
-	case s.Over(m.Now(), m.config.Idle):
+	case s.Over(m.Now(), m.config.Idle), m.Now().Sub(s.SignedIn) >= m.longest(s):
 		return s, nil, false, m.over(auth.SessionExpired, s, "it has been idle for too long, or has reached its end")
 	}
 	user = m.Users.Find(s.Subject)
@@ -241,6 +239,15 @@ func (m *Method) session(r *http.Request) (s session.Session, user *account.User
 
 func (m *Method) hasExpired(u *account.User) bool {
 	return !u.Expires.IsZero() && !m.Now().Before(u.Expires)
+}
+
+// longest is how long a session may last by the configuration of now, which may
+// be another than when it began.
+func (m *Method) longest(s session.Session) time.Duration {
+	if s.Remembered {
+		return max(m.config.Remember, m.config.Absolute)
+	}
+	return m.config.Absolute
 }
 
 func (m *Method) over(why auth.Reason, s session.Session, text string) error {

@@ -20,10 +20,11 @@ const (
 	longestWait     = 15 * time.Minute
 	addressFailures = 50 // of people who may share an address
 	overallBurst    = 500
-	overallEvery    = time.Second
+	overallEvery    = time.Second / 10
 
-	maxKnown     = 100_000
-	maxUnknown   = 10_000 // names that nobody has push none of the others out
+	// As many names as fail within an hour at overallEvery. Those that nobody has
+	// count with the others: in two places, they could be told apart.
+	maxAccounts  = 50_000
 	maxDevices   = 10_000
 	maxAddresses = 10_000
 	maxSignedOut = 100_000
@@ -36,8 +37,7 @@ type Memory struct {
 	key    [sha256.Size]byte // of this process
 	hasher *password.Hasher
 
-	known     *limit.Penalties // by the accounts of users
-	unknown   *limit.Penalties // by other names
+	accounts  *limit.Penalties // by names, whether somebody has them or not
 	devices   *limit.Penalties // by browsers that have signed in before
 	addresses *limit.Penalties
 	codes     *limit.Penalties // of second factors, by users
@@ -56,10 +56,10 @@ func NewMemory(h *password.Hasher) *Memory {
 		return limit.NewPenalties(free, firstWait, longestWait, max)
 	}
 	m := &Memory{
-		hasher: h,
-		known:  penalties(freeFailures, maxKnown), unknown: penalties(freeFailures, maxUnknown),
-		devices: penalties(freeFailures, maxDevices), addresses: penalties(addressFailures, maxAddresses),
-		codes: penalties(freeFailures, maxKnown), overall: limit.NewRate(overallBurst, overallEvery, 1),
+		hasher:   h,
+		accounts: penalties(freeFailures, maxAccounts),
+		devices:  penalties(freeFailures, maxDevices), addresses: penalties(addressFailures, maxAddresses),
+		codes: penalties(freeFailures, maxAccounts), overall: limit.NewRate(overallBurst, overallEvery, 1),
 		steps: map[string]uint64{}, recovery: map[[sha256.Size]byte]bool{}, signedOut: map[session.ID]time.Time{},
 	}
 	_, _ = rand.Read(m.key[:]) // never fails

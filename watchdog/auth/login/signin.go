@@ -9,6 +9,7 @@ import (
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/account"
+	"auth-watchdog/watchdog/internal/limit"
 	"auth-watchdog/watchdog/internal/page"
 	"auth-watchdog/watchdog/internal/password"
 	"auth-watchdog/watchdog/internal/session"
@@ -98,7 +99,12 @@ func (m *Method) wrong(r *http.Request, a *attempt, user *account.User) {
 	}
 	m.Report(r, slog.LevelWarn, "authn_login_fail", userID, slog.String("description", why))
 	a.fail()
-	if _, wait := a.counter.Failures(a.key); wait > 0 {
+	m.reportWait(r, a.counter, a.key, userID)
+}
+
+// reportWait writes down that a failure was one too many.
+func (m *Method) reportWait(r *http.Request, counter *limit.Penalties, key, userID string) {
+	if _, wait := counter.Failures(key); wait > 0 {
 		m.Report(r, slog.LevelWarn, "authn_login_fail_max", userID, slog.String("description", "the next attempt has to wait "+wait.Round(time.Second).String()))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"auth-watchdog/watchdog/internal/session"
@@ -14,12 +15,18 @@ import (
 )
 
 var keyRingCommand = command{
-	name: "key ring", args: "--file F [--keep N]",
+	name: "key ring", args: "--file F [--keep N] [--prepare] [--use]",
 	meaning: "make a key with which sign-in seals its cookies, before the older ones",
 	example: `  auth-watchdog key ring --file session-keys.txt
   faas-cli secret create session-keys --from-file=session-keys.txt
 
-  Who is signed in stays so until the key that was the newest then is no longer kept.`,
+  Who is signed in stays so until the key that was the newest then is no longer kept.
+
+  With several replicas, which do not get a secret at the same moment:
+  auth-watchdog key ring --file session-keys.txt --prepare    # a new key, second: it opens and does not seal
+  faas-cli secret update session-keys --from-file=session-keys.txt
+  auth-watchdog key ring --file session-keys.txt --use        # some minutes later: it seals
+  faas-cli secret update session-keys --from-file=session-keys.txt`,
 	run: keyRing,
 }
 
@@ -28,12 +35,16 @@ const ringKeep = 3
 func keyRing(p *program, fs *flag.FlagSet, args []string) error {
 	path := fs.String("file", "", "the file with the keys")
 	keep := fs.Int("keep", ringKeep, "how many keys to keep, with the new one")
+	prepare := fs.Bool("prepare", false, "put the new key second: it opens, and seals nothing yet")
+	use := fs.Bool("use", false, "make no key, and put the second one first")
 	_, err := parse(fs, args, 0)
 	switch {
 	case err != nil:
 		return err
 	case *path == "":
 		return misused("key ring: want --file, to which the key is added")
+	case *prepare && *use:
+		return misused("key ring: --prepare comes first, and --use some minutes later: want one of them")
 	case *keep < 1:
 		return misused("key ring: --keep=%d: want 1 at least, which is the new key alone", *keep)
 	}
@@ -41,12 +52,25 @@ func keyRing(p *program, fs *flag.FlagSet, args []string) error {
 	if err != nil {
 		return fmt.Errorf("key ring: %w", err)
 	}
-	keys = append([]string{session.NewKey()}, keys...)
+	said := "A new key is the first of %d in %s.\n"
+	switch {
+	case *use && len(keys) < 2:
+		return misused("key ring: %s has no second key; auth-watchdog key ring --file %s --prepare makes one", *path, *path)
+	case *use:
+		keys[0], keys[1] = keys[1], keys[0]
+		said = "The second key is the first of %d in %s now.\n"
+	case *prepare && len(keys) > 0:
+		keys = slices.Insert(keys, 1, session.NewKey())
+		*keep = max(*keep, 2)
+		said = "A new key is the second of %d in %s.\n"
+	default:
+		keys = slices.Insert(keys, 0, session.NewKey())
+	}
 	keys = keys[:min(len(keys), *keep)]
 	if err := writeRing(*path, comments, keys); err != nil {
 		return fmt.Errorf("key ring: %w", err)
 	}
-	fmt.Fprintf(p.stdout, "A new key is the first of %d in %s.\n", len(keys), *path)
+	fmt.Fprintf(p.stdout, said, len(keys), *path)
 	return nil
 }
 
