@@ -3,6 +3,7 @@ package login
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -90,20 +91,12 @@ func (m *Method) form(next func(http.ResponseWriter, *http.Request)) func(http.R
 			bad(w, r, http.StatusRequestEntityTooLarge, "a form that is too large")
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			bad(w, r, http.StatusRequestTimeout, "a form that did not arrive in time")
-		case err != nil, slices.ContainsFunc(fieldsOf(r.PostForm), twice):
+		case err != nil, slices.ContainsFunc(slices.Collect(maps.Values(r.PostForm)), twice):
 			bad(w, r, http.StatusBadRequest, "a form that can't be read, or has a field twice")
 		default:
 			next(w, r)
 		}
 	}
-}
-
-func fieldsOf(form url.Values) [][]string {
-	var list [][]string
-	for _, values := range form {
-		list = append(list, values)
-	}
-	return list
 }
 
 // isOursOrNoBrowser reports whether nobody else can have had a browser send a

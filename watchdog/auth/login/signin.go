@@ -197,7 +197,7 @@ func (m *Method) signOut(w http.ResponseWriter, r *http.Request) {
 	see(w, m.path("sign-out"))
 }
 
-// isTyped reports whether a code is one of an app, and not a recovery code.
+// isAppCode reports whether a code is one of an app, and not a recovery code.
 func isAppCode(code string) bool {
 	return len(code) == 6 && strings.Trim(code, "0123456789") == ""
 }
