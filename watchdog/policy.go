@@ -127,7 +127,7 @@ func buildMethod(ps *setting.Problems, m config.Method, secrets source, d *deps)
 	// At the build of an image it may not be known yet.
 	if url := d.config.PublicURL; people && (url != "" || !d.noSecrets) {
 		if err := login.CheckPublicURL(url); err != nil {
-			ps.Add(m.Where, "public_url", err)
+			ps.Add("", "public_url", err)
 			return stand
 		}
 	}

@@ -160,7 +160,7 @@ func withoutSettings(t *testing.T, f *function) {
 	}
 	f.writeSecrets(t)
 	for want := range f.way.environment(publicURL) {
-		if said := endsAtOnce(t, f.image, f.mounts()...); !strings.Contains(said, want+" is not set") {
+		if said := endsAtOnce(t, f.image, f.mounts()...); !strings.Contains(said, want+": is not set") {
 			t.Errorf("without %s it said %q, want how to set it", want, said)
 		}
 	}
