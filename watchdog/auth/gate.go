@@ -126,6 +126,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 			return
 		}
 		if !d.Allowed() {
+			setCookies(w, req.cookies) // the answer is for no cache
 			if g.options.Refuse == nil || !g.options.Refuse(w, r, d) {
 				refuse(w, g.options.Realm, d)
 			}
@@ -178,6 +179,9 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, policy *Policy, d Decis
 	d.Identity.SetHeaders(out.Header)
 	if len(req.settled) > 0 {
 		next = settling(req, next)
+	}
+	if len(req.cookies) > 0 {
+		next = withCookies(req.cookies, next)
 	}
 	next.ServeHTTP(w, out)
 }

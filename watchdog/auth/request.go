@@ -25,6 +25,7 @@ type Request struct {
 	body    body
 	bodyErr error
 	settled []func(used bool)
+	cookies []laterCookie
 
 	asked    http.Request // what the mux of the rules is asked
 	askedURL url.URL
@@ -43,14 +44,6 @@ func (r *Request) Now() time.Time {
 		return time.Now()
 	}
 	return r.At
-}
-
-// SetCookie has the caller's browser keep a cookie, whatever becomes of the
-// request.
-func (r *Request) SetCookie(c *http.Cookie) {
-	if r.writer != nil {
-		http.SetCookie(r.writer, c)
-	}
 }
 
 // Credentials returns what stands behind the scheme in Authorization (RFC 9110

@@ -309,14 +309,15 @@ func (m *Method) maker(r *http.Request) string {
 	return "no browser, or one that says nothing of it"
 }
 
-// renew writes the cookie of a session anew.
+// renew writes the cookie of a session anew, unless it is signed out before the
+// answer begins: the browser would have it again.
 func (m *Method) renew(r *auth.Request, s session.Session) {
 	s.Seen = m.Now()
 	c, err := m.sessionCookie(&s)
 	if err != nil {
 		return // the old one is still good
 	}
-	r.SetCookie(c)
+	r.SetCookieLater(c, func() bool { return !m.Memory.isSignedOut(s.ID) })
 	m.Report(r.Request, slog.LevelInfo, "session_renewed", s.Subject, slog.String("session", s.ID.Hash()))
 }
 

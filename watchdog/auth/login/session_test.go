@@ -482,3 +482,26 @@ func BenchmarkSession(b *testing.B) {
 		b.Error("a password was compared")
 	}
 }
+
+// An answer that begins after a sign-out does not bring the session back into
+// the browser.
+func TestB14SignOutWhileAnAnswerIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, nil)
+		b := s.in()
+		time.Sleep(30 * time.Minute) // so that the cookie is due
+		r := httptest.NewRequest(http.MethodGet, "/slow", nil)
+		r.Header.Set("Cookie", sessionName+"="+b.cookies[sessionName])
+		w := httptest.NewRecorder()
+		s.gate.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			b.post("/_/auth/sign-out", nil)
+			w.WriteHeader(http.StatusOK)
+		})).ServeHTTP(w, r)
+		if w.Code != http.StatusOK || b.cookies[sessionName] != "" {
+			t.Fatalf("got %d, and the cookie %q", w.Code, b.cookies[sessionName])
+		}
+		if got := w.Result().Cookies(); len(got) != 0 {
+			t.Errorf("the browser gets %v", got)
+		}
+	})
+}
