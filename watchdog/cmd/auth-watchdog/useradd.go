@@ -44,7 +44,7 @@ func userAdd(p *program, fs *flag.FlagSet, args []string) error {
 	fs.BoolVar(&u.rotate, "rotate", false, "add a second password to a user who is there already, in a file of lines")
 	fs.BoolVar(&u.secondFactor, "second-factor", false, "make a seed for an authenticator app, and show its QR code")
 	fs.StringVar(&u.issuer, "issuer", defaultIssuer, "what the app says that its codes are for")
-	fs.StringVar(&u.format, "format", "", "the form of the file: lines, or yaml for roles and second factors; lines become YAML with it")
+	fs.StringVar(&u.format, "format", "", "the form of the file: lines, or yaml for roles and second factors, which is that of a new file named .yml or .yaml; lines become YAML with it")
 	words, err := parse(fs, args, 1)
 	switch {
 	case err != nil:
@@ -76,6 +76,9 @@ func (u newUser) isYAML() (bool, error) {
 		return false, err
 	}
 	form, wantsYAML := account.FormOf(text), u.roles != "" || u.secondFactor
+	// A new file is what its name says, so that the first user is held to the
+	// same as the others.
+	named := strings.HasSuffix(u.path, ".yaml") || strings.HasSuffix(u.path, ".yml")
 	switch {
 	case u.scopes != "" && u.roles != "":
 		return false, misused("user add: want --roles or --scopes, which are the same of a user who signs in")
@@ -87,7 +90,7 @@ func (u newUser) isYAML() (bool, error) {
 		return false, misused("user add: %s is a file of lines, name:hash, in which users have --scopes and no second factor; "+
 			"--format yaml makes YAML of it, which auth=basic does not read", u.path)
 	}
-	return u.format == string(account.YAML) || form == account.YAML || form == account.Empty && wantsYAML, nil
+	return u.format == string(account.YAML) || form == account.YAML || u.format == "" && form == account.Empty && (wantsYAML || named), nil
 }
 
 func (p *program) addToYAML(u newUser) error {
