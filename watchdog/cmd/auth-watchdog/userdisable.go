@@ -41,5 +41,8 @@ func userSetDisabled(p *program, fs *flag.FlagSet, args []string, disabled bool)
 		return err
 	}
 	fmt.Fprintf(p.stdout, "%s is %s in %s.\n", e.name, state, e.path)
+	if !disabled {
+		fmt.Fprintf(p.stdout, "Sessions from before that have not reached their end are good again. To end them: auth-watchdog user passwd %s --file %s\n", e.name, e.path)
+	}
 	return nil
 }
