@@ -50,11 +50,11 @@ func (c *Config) Fields() []setting.Field {
 		},
 		{
 			Name: "epoch", Value: setting.SecretName(&c.Epoch),
-			Meaning: "a secret with a time such as 2027-01-31T12:00:00Z: whoever signed in before it has to sign in again",
+			Meaning: "a secret with a time that has passed, such as 2026-01-31T12:00:00Z: whoever signed in before it has to sign in again",
 		},
 		{
 			Name: "group", Value: setting.Checked(&c.Group, "a name of at most 64 letters, digits, _ and -", isGroup),
-			Meaning: "functions of one group under one host name share a sign-in, if they have the same users and keys; the function's name if not set",
+			Meaning: "functions of one group under one host name share a sign-in, if they have the same users and keys; if not set the function's name or, where OPENFAAS_NAME does not say it, what is last in the path of public_url",
 		},
 		{
 			Name: "idle", Default: "1h", Value: setting.PositiveDuration(&c.Idle),
@@ -172,7 +172,7 @@ func ParseEpoch(text []byte) (time.Time, error) {
 		return time.Time{}, errors.New("want a time such as 2027-01-31T12:00:00Z")
 	}
 	if time.Until(at) > session.Skew {
-		return time.Time{}, errors.New("is in the future: until then each session would be over as soon as it begins")
+		return time.Time{}, errors.New("want a time that has passed: until it has, each session would be over as soon as it begins")
 	}
 	return at, nil
 }
@@ -190,7 +190,7 @@ func parsePublicURL(s string) (*url.URL, error) {
 	switch {
 	case s == "":
 		return nil, errors.New("is not set: sign-in needs the URL that people open, such as public_url=https://tools.example.com")
-	case err != nil || u.Host == "" || u.RawQuery != "" || u.User != nil:
+	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return nil, errors.New("want a URL such as https://tools.example.com")
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r >= 0x80 }):
 		return nil, errors.New("want the host name as browsers send it, which begins with xn--")

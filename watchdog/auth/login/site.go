@@ -29,16 +29,11 @@ func newSite(group, function, publicURL string) (site, error) {
 	if err != nil {
 		return site{}, fmt.Errorf("public_url: %w", err)
 	}
+	prefix := strings.TrimRight(u.EscapedPath(), "/")
 	if group == "" {
-		group = strings.Map(func(r rune) rune {
-			if isGroup(string(r)) {
-				return r
-			}
-			return '-'
-		}, function)
-		group = group[:min(len(group), 64)]
+		group = groupOf(function, prefix)
 	}
-	s := site{group: group, secure: u.Scheme == "https", prefix: strings.TrimRight(u.EscapedPath(), "/")}
+	s := site{group: group, secure: u.Scheme == "https", prefix: prefix}
 	s.host = strings.ToLower(u.Hostname())
 	if strings.Contains(s.host, ":") {
 		s.host = "[" + s.host + "]"
@@ -54,6 +49,27 @@ func newSite(group, function, publicURL string) (site, error) {
 		s.cookies[k].name, s.cookies[k].purpose = name, name+"\x00"+s.origin
 	}
 	return s, nil
+}
+
+// unnamed is the name of a function that was not told it: OpenFaaS sets
+// OPENFAAS_NAME in some of its editions only.
+const unnamed = "function"
+
+// groupOf is the group of a function that was given none: its name or, if that
+// is not known, what stands last in the path of public_url. Functions under one
+// host name would otherwise end each other's sessions, whose cookies they could
+// not open.
+func groupOf(function, prefix string) string {
+	if function == unnamed && prefix != "" {
+		function = slashpath.Base(prefix)
+	}
+	group := strings.Map(func(r rune) rune {
+		if isGroup(string(r)) {
+			return r
+		}
+		return '-'
+	}, function)
+	return group[:min(len(group), 64)]
 }
 
 // isLoopback reports whether browsers take a host for this very machine, to
