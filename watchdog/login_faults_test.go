@@ -322,7 +322,7 @@ func TestLoginStarts(t *testing.T) {
 		{name: "remember below absolute", policy: "methods: {a: {type: login, remember: 1h}}\nrules: [{match: /, accept: [a]}]\n", want: "remember"},
 		{name: "a colour with more in it", policy: "methods: {a: {type: login, color: 'red;}body{'}}\nrules: [{match: /, accept: [a]}]\n", want: "color"},
 		{name: "an epoch that is none", policy: "methods: {a: {type: login, epoch: epoch}}\nrules: [{match: /, accept: [a]}]\n", files: map[string]string{"epoch": "CANARY"}, want: "want a time"},
-		{name: "an epoch to come", policy: "methods: {a: {type: login, epoch: epoch}}\nrules: [{match: /, accept: [a]}]\n", files: map[string]string{"epoch": "2999-01-01T00:00:00Z"}, want: "is in the future"},
+		{name: "an epoch to come", policy: "methods: {a: {type: login, epoch: epoch}}\nrules: [{match: /, accept: [a]}]\n", files: map[string]string{"epoch": "2999-01-01T00:00:00Z"}, want: "want a time that has passed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "auth.yml")

@@ -226,6 +226,40 @@ func TestC17Addresses(t *testing.T) {
 	})
 }
 
+// C17: what the people of an office mistype over weeks does not add up.
+func TestC17AddressOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, func(s *shop) { s.options.Address = func(*http.Request) string { return "a" } })
+		for i := range 10 * addressFailures {
+			if got := s.browser().signIn("bob", "x").Code; got != http.StatusUnauthorized {
+				t.Fatalf("%d: got %d", i, got)
+			}
+			time.Sleep(4 * time.Minute)
+			if got := s.browser().signIn("bob", bobWord).Code; got != http.StatusSeeOther {
+				t.Fatalf("%d: got %d", i, got)
+			}
+			time.Sleep(4 * time.Minute)
+		}
+	})
+}
+
+// C17: somebody who goes on guessing at one name after the other waits the
+// longer for it, and for minutes in the end.
+func TestC17AddressThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, func(s *shop) { s.options.Address = func(*http.Request) string { return "a" } })
+		guesses := 0
+		for begun := time.Now(); time.Since(begun) < 24*time.Hour; time.Sleep(10 * time.Second) {
+			if s.browser().signIn(fmt.Sprint("name ", guesses), "x").Code == http.StatusUnauthorized {
+				guesses++
+			}
+		}
+		if most := addressFailures + 24*60/4 + 20; guesses > most {
+			t.Errorf("%d guesses in a day, want at most %d", guesses, most)
+		}
+	})
+}
+
 // All who are not known together: a flood of names is held up, and those who
 // are known are not.
 func TestC17OfAllTogether(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	firstWait       = time.Second
 	longestWait     = 15 * time.Minute
 	addressFailures = 50 // of people who may share an address
+	addressForgives = 5 * time.Minute
 	overallBurst    = 500
 	overallEvery    = time.Second / 10
 
@@ -58,7 +59,7 @@ func NewMemory(h *password.Hasher) *Memory {
 	m := &Memory{
 		hasher:   h,
 		accounts: penalties(freeFailures, maxAccounts),
-		devices:  penalties(freeFailures, maxDevices), addresses: penalties(addressFailures, maxAddresses),
+		devices:  penalties(freeFailures, maxDevices), addresses: penalties(addressFailures, maxAddresses).Forgiving(addressForgives),
 		codes: penalties(freeFailures, maxAccounts), overall: limit.NewRate(overallBurst, overallEvery, 1),
 		steps: map[string]uint64{}, recovery: map[[sha256.Size]byte]bool{}, signedOut: map[session.ID]time.Time{},
 	}

@@ -15,6 +15,7 @@ type Penalties struct {
 	free        int
 	first, most time.Duration
 	max         int
+	forgive     time.Duration // after how long a failure is forgotten; never if 0
 
 	mu    sync.Mutex
 	byKey map[string]*list.Element
@@ -27,6 +28,7 @@ type penalty struct {
 	last     time.Time
 	until    time.Time // when the next attempt may be made
 	before   time.Time // what until was before the last attempt
+	forgiven time.Time // up to when time has made up for failures
 }
 
 // penaltyLife is after how long without an attempt failures are forgotten.
@@ -36,6 +38,14 @@ const penaltyLife = 24 * time.Hour
 // free times before it waits for first, and at the most for most.
 func NewPenalties(free int, first, most time.Duration, max int) *Penalties {
 	return &Penalties{free: free, first: first, most: most, max: max, byKey: make(map[string]*list.Element), order: list.New()}
+}
+
+// Forgiving has each key freed of one failure every so often. It is for keys that
+// stand for many who fail and succeed, of whom nobody's success proves anything
+// for the others: their failures would add up for ever. It returns p.
+func (p *Penalties) Forgiving(every time.Duration) *Penalties {
+	p.forgive = every
+	return p
 }
 
 // Begin counts an attempt of key, which is taken to fail until Succeed or
@@ -50,7 +60,7 @@ func (p *Penalties) Begin(key string) (wait time.Duration) {
 		if p.order.Len() >= p.max {
 			p.remove(p.order.Back())
 		}
-		e = p.order.PushFront(&penalty{key: key})
+		e = p.order.PushFront(&penalty{key: key, forgiven: now})
 		p.byKey[key] = e
 	}
 	entry := e.Value.(*penalty) //nolint:forcetypeassert // the list holds nothing else
@@ -125,9 +135,18 @@ func (p *Penalties) Withdraw(key string) {
 
 func (p *Penalties) find(key string, now time.Time) *list.Element {
 	e := p.byKey[key]
-	if e != nil && now.Sub(e.Value.(*penalty).last) > penaltyLife { //nolint:forcetypeassert // the list holds nothing else
+	if e == nil {
+		return nil
+	}
+	entry := e.Value.(*penalty) //nolint:forcetypeassert // the list holds nothing else
+	if now.Sub(entry.last) > penaltyLife {
 		p.remove(e)
 		return nil
+	}
+	if p.forgive > 0 {
+		times := now.Sub(entry.forgiven) / p.forgive
+		entry.forgiven = entry.forgiven.Add(times * p.forgive)
+		entry.failures = max(0, entry.failures-int(times))
 	}
 	return e
 }
