@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/limit"
 	"auth-watchdog/watchdog/internal/password"
 	"auth-watchdog/watchdog/internal/session"
@@ -37,6 +38,7 @@ const (
 type Memory struct {
 	key    [sha256.Size]byte // of this process
 	hasher *password.Hasher
+	forms  *auth.Buffers // of all who sign in
 
 	accounts  *limit.Penalties // by names, whether somebody has them or not
 	devices   *limit.Penalties // by browsers that have signed in before
@@ -57,7 +59,7 @@ func NewMemory(h *password.Hasher) *Memory {
 		return limit.NewPenalties(free, firstWait, longestWait, max)
 	}
 	m := &Memory{
-		hasher:   h,
+		hasher: h, forms: auth.NewBuffers(maxForm, maxForms),
 		accounts: penalties(freeFailures, maxAccounts),
 		devices:  penalties(freeFailures, maxDevices), addresses: penalties(addressFailures, maxAddresses).Forgiving(addressForgives),
 		codes: penalties(freeFailures, maxAccounts), overall: limit.NewRate(overallBurst, overallEvery, 1),

@@ -1,16 +1,13 @@
 package login
 
 import (
-	"errors"
 	"log/slog"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"auth-watchdog/watchdog/auth"
 	"auth-watchdog/watchdog/internal/page"
@@ -61,42 +58,62 @@ func (m *Method) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// maxForm is the most of a form in bytes.
-const maxForm = 64 << 10
+// Bounds of forms in bytes: of each, and of all that are on their way, which
+// anybody can send.
+const (
+	maxForm  = 64 << 10
+	maxForms = 16 << 20
+)
 
 // form puts before a handler what all forms need: that a page of ours has sent
 // it, in time, whole, and each field once.
 func (m *Method) form(next func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request) {
-	bad := func(w http.ResponseWriter, r *http.Request, status int, why string) {
-		m.Report(r, slog.LevelWarn, "input_validation_fail", "", slog.Int("status", status), slog.String("description", why))
-		m.pages.Error(w, status, m.CallID(r))
-	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !m.isOursOrNoBrowser(r) {
 			m.foreign(w, r)
 			return
 		}
 		if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil && r.ContentLength != 0 || err == nil && mediaType != "application/x-www-form-urlencoded" {
-			bad(w, r, http.StatusUnsupportedMediaType, "not the form of a page")
+			m.badForm(w, r, http.StatusUnsupportedMediaType, "not the form of a page")
 			return
 		}
-		if m.FormTimeout > 0 && r.ContentLength != 0 {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(m.FormTimeout))
+		release, err := m.Memory.forms.Buffer(w, r, m.FormTimeout)
+		if err != nil {
+			m.unread(w, r, auth.ReasonOf(err))
+			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		err := r.ParseForm()
+		defer release()
+		err = r.ParseForm()
 		twice := func(values []string) bool { return len(values) > 1 }
-		switch tooLarge := (*http.MaxBytesError)(nil); {
-		case errors.As(err, &tooLarge):
-			bad(w, r, http.StatusRequestEntityTooLarge, "a form that is too large")
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			bad(w, r, http.StatusRequestTimeout, "a form that did not arrive in time")
-		case err != nil, slices.ContainsFunc(slices.Collect(maps.Values(r.PostForm)), twice):
-			bad(w, r, http.StatusBadRequest, "a form that can't be read, or has a field twice")
-		default:
-			next(w, r)
+		if err != nil || slices.ContainsFunc(slices.Collect(maps.Values(r.PostForm)), twice) {
+			m.badForm(w, r, http.StatusBadRequest, "a form that can't be read, or has a field twice")
+			return
 		}
+		next(w, r)
 	}
+}
+
+// unread answers a form that was not read whole.
+func (m *Method) unread(w http.ResponseWriter, r *http.Request, why auth.Reason) {
+	switch why {
+	case auth.BuffersFull:
+		m.Report(r, slog.LevelWarn, "excess_rate_limit_exceeded", "", slog.String("description", "too many forms on their way at a time"))
+		w.Header().Set("Retry-After", "1")
+		m.pages.Error(w, http.StatusServiceUnavailable, m.CallID(r))
+	case auth.BodyTooLarge:
+		w.Header().Set("Connection", "close") // the rest is not worth reading
+		m.badForm(w, r, http.StatusRequestEntityTooLarge, "a form that is too large")
+	case auth.BodyTimeout:
+		w.Header().Set("Connection", "close")
+		m.badForm(w, r, http.StatusRequestTimeout, "a form that did not arrive in time")
+	default:
+		m.badForm(w, r, http.StatusBadRequest, "a form that did not arrive whole")
+	}
+}
+
+func (m *Method) badForm(w http.ResponseWriter, r *http.Request, status int, why string) {
+	m.Report(r, slog.LevelWarn, "input_validation_fail", "", slog.Int("status", status), slog.String("description", why))
+	m.pages.Error(w, status, m.CallID(r))
 }
 
 // isOursOrNoBrowser reports whether nobody else can have had a browser send a

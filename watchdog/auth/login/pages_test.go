@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"auth-watchdog/watchdog/auth"
 )
@@ -470,4 +472,43 @@ func TestC33Errors(t *testing.T) {
 	if w := s.browser().do(r); strings.Contains(w.Body.String(), "CANARY") || !strings.Contains(w.Body.String(), "call-1") {
 		t.Errorf("got\n%s", w.Body)
 	}
+}
+
+// Anybody can send forms, slowly and many at a time: what they take together is
+// bounded.
+func TestR1FormsOnTheirWayAreBoundedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(t, nil)
+		s.options.Memory.forms = auth.NewBuffers(maxForm, 2*(maxForm+1))
+		send := func(body io.Reader) *httptest.ResponseRecorder {
+			r := request(http.MethodPost, "/_/auth/sign-in", body)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Origin", ourOrigin)
+			r.ContentLength = -1
+			return s.browser().do(r)
+		}
+		var slow sync.WaitGroup
+		var ends []io.Closer
+		for range 2 {
+			body, end := io.Pipe()
+			ends = append(ends, end)
+			slow.Go(func() { send(body) })
+			_, _ = end.Write([]byte("x=" + strings.Repeat("x", maxForm/2)))
+		}
+		form := url.Values{"username": {"alice"}, "password": {aliceWord}}.Encode()
+		w := send(strings.NewReader(form))
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+			t.Errorf("got %d and %v, want 503", w.Code, w.Header())
+		}
+		if got := names(s.told()); got != "excess_rate_limit_exceeded" {
+			t.Errorf("got the events %s", got)
+		}
+		for _, end := range ends {
+			_ = end.Close()
+		}
+		slow.Wait()
+		if w := send(strings.NewReader(form)); w.Code != http.StatusSeeOther {
+			t.Errorf("once there is room: got %d", w.Code)
+		}
+	})
 }
