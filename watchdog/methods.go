@@ -157,7 +157,7 @@ func newLogin(name string, c login.Config, secrets *secret.Set, d *deps) (auth.M
 // address stands for the address of a caller, if it is the caller's own: without
 // trusted proxies it may be that of one, and all people have the same.
 func (d *deps) address(r *http.Request) string {
-	if d.config.TrustedProxyHops == 0 && !d.config.TLS.IsOn() {
+	if d.config.TrustedProxyHops == 0 && !d.config.TLS.IsOn() && r.TLS == nil {
 		return ""
 	}
 	a := observe.FromContext(r.Context()).Address

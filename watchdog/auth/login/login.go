@@ -211,6 +211,7 @@ func (m *Method) Authenticate(r *auth.Request) (auth.Identity, error) {
 // that of Authenticate.
 func (m *Method) session(r *http.Request) (s session.Session, user *account.User, newest bool, err error) {
 	s, newest, err = m.open(m.Keys, kindSession, r)
+	s.Remembered = s.Remembered && m.config.Remember > 0 // as it is now, and in this function
 	switch {
 	case errors.Is(err, errNone), errors.Is(err, errTwice):
 		return s, nil, false, err

@@ -311,6 +311,47 @@ func TestC5ShortIdle(t *testing.T) {
 	})
 }
 
+// C5: settings are those of the function that is asked, whichever of a group has
+// begun the session, and whatever they were then.
+func TestC5SettingsOfTheFunctionThatIsAsked(t *testing.T) {
+	const hour = time.Hour
+	for _, tt := range []struct {
+		name                     string
+		idle, absolute, remember time.Duration
+		used, age                time.Duration // ago
+		remembered               bool
+		want                     bool
+	}{
+		{"as it was begun", hour, 12 * hour, 48 * hour, 0, 11 * hour, false, true},
+		{"longer than it was begun for", 24 * hour, 24 * hour, 48 * hour, 0, 13 * hour, false, false},
+		{"within a shorter absolute", hour, 2 * hour, 0, 0, 2*hour - time.Second, false, true},
+		{"after a shorter absolute", hour, 2 * hour, 0, 0, 2 * hour, false, false},
+		{"remembered", hour, 12 * hour, 48 * hour, 20 * hour, 40 * hour, true, true},
+		{"remembered for less", hour, 12 * hour, 24 * hour, 20 * hour, 24 * hour, true, false},
+		{"remembered, which is no more, and idle", hour, 12 * hour, 0, 2 * hour, 3 * hour, true, false},
+		{"remembered, which is no more, and used", hour, 12 * hour, 0, time.Minute, 3 * hour, true, true},
+		{"remembered, which is no more, and old", hour, 12 * hour, 0, time.Minute, 12 * hour, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			now := time.Now()
+			s := newShop(t, func(s *shop) {
+				s.config.Idle, s.config.Absolute, s.config.Remember = tt.idle, tt.absolute, tt.remember
+				s.options.Now = func() time.Time { return now }
+			})
+			sealed := s.mint(func(x *session.Session) {
+				x.SignedIn, x.Seen, x.Remembered = now.Add(-tt.age), now.Add(-tt.used), tt.remembered
+				x.Ends = x.SignedIn.Add(12 * hour)
+				if x.Remembered {
+					x.Ends = x.SignedIn.Add(48 * hour)
+				}
+			})
+			if got := s.with(sessionName, sealed).admits(); got != tt.want {
+				t.Errorf("admitted %t, want %t", got, tt.want)
+			}
+		})
+	}
+}
+
 // C5: replicas whose clocks are up to a minute apart.
 func TestC5Skew(t *testing.T) {
 	now := time.Now()
