@@ -141,6 +141,10 @@ func (m *Method) foreign(w http.ResponseWriter, r *http.Request) {
 		m.pages.PlainHTTP(w, http.StatusForbidden, page.PlainHTTP{Opened: opened.String(), Want: m.origin + m.path("sign-in")})
 	case known && (site == "same-origin" || site == ""):
 		m.pages.WrongOrigin(w, http.StatusForbidden, page.WrongOrigin{Opened: opened.String(), Want: m.origin + m.path("sign-in")})
+	case r.URL.Path == SignInPath:
+		f := m.signInForm(r, "")
+		f.Problem = page.Foreign
+		m.pages.SignIn(w, http.StatusForbidden, f)
 	default:
 		m.pages.Error(w, http.StatusForbidden, m.CallID(r))
 	}

@@ -319,6 +319,43 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
+// A browser that keeps no cookies is sent back to sign in after each sign-in that
+// went well, and told why.
+func TestBrowsersThatKeepNoCookies(t *testing.T) {
+	s := newShop(t, nil)
+	signedIn := s.in()
+	signedIn.do(formOf("/_/auth/sign-out", nil))
+	for _, tt := range []struct {
+		name, from string
+		by         *browser
+		want       bool
+	}{
+		{"straight from a sign-in", ourOrigin + "/_/auth/sign-in?return_to=%2Fx", s.browser(), true},
+		{"from a page", ourOrigin + "/x", s.browser(), false},
+		{"from nowhere", "", s.browser(), false},
+		{"from elsewhere", "https://evil.example/_/auth/sign-in", s.browser(), false},
+		{"with cookies of before", ourOrigin + "/_/auth/sign-in", signedIn, false},
+	} {
+		r := request(http.MethodGet, "/_/auth/sign-in", nil)
+		r.Header.Set("Referer", tt.from)
+		if w := tt.by.do(r); strings.Contains(w.Body.String(), "did not keep the cookie") != tt.want || w.Code != http.StatusOK {
+			t.Errorf("%s: got %d, want %t to be told\n%s", tt.name, w.Code, tt.want, w.Body)
+		}
+	}
+}
+
+// A form of another site, for sign-in, has its reader sign in here.
+func TestFormsOfOthersAreTold(t *testing.T) {
+	s := newShop(t, nil)
+	r := formOf("/_/auth/sign-in", url.Values{"username": {"alice"}, "password": {aliceWord}})
+	r.Header.Set("Origin", "https://evil.example")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	w := s.browser().do(r)
+	if body := w.Body.String(); w.Code != http.StatusForbidden || !strings.Contains(body, "another site") || !strings.Contains(body, `name="password"`) || len(w.Result().Cookies()) > 0 {
+		t.Errorf("got %d %v\n%s", w.Code, w.Header(), body)
+	}
+}
+
 // C15: of the paths below the folder only those of the pages answer, and as
 // they are written.
 func TestC15Paths(t *testing.T) {

@@ -28,7 +28,18 @@ func (m *Method) showSignIn(w http.ResponseWriter, r *http.Request) {
 	}
 	f := m.signInForm(r, r.URL.Query().Get("return_to"))
 	f.Again = f.SignedInAs != "" && r.URL.Query().Has(again)
+	if m.keepsNoCookies(r) {
+		f.Problem = page.NoCookie
+	}
 	m.pages.SignIn(w, http.StatusOK, f)
+}
+
+// keepsNoCookies reports whether a browser comes straight back from a sign-in
+// that went well, without any of the cookies that it was given. Where it comes
+// from stays the page of the form, through all redirects.
+func (m *Method) keepsNoCookies(r *http.Request) bool {
+	from, _, _ := strings.Cut(r.Referer(), "?")
+	return from == m.origin+m.path("sign-in") && !m.hasCookie(r)
 }
 
 // signInForm is the form as it is for the one who has sent r.
