@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -152,10 +151,9 @@ func (g *Gate) pass(w http.ResponseWriter, req *Request, policy *Policy, d Decis
 		}
 	}
 	if !d.Identity.Expires.IsZero() {
-		// A stream or a WebSocket does not outlive the credential.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, d.Identity.Expires, ErrExpired)
-		defer cancel()
+		e := &expiry{Context: ctx, at: d.Identity.Expires}
+		defer e.end()
+		ctx = e
 	}
 	out := req.WithContext(ctx)
 	out.Trailer = nil // the caller's word, and it would come after ours
@@ -191,10 +189,6 @@ var noStore = []string{"no-store"}
 func isWebSocket(upgrade []string) bool {
 	return len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
 }
-
-// ErrExpired is the cause with which the context of a request ends when its
-// credential expires.
-var ErrExpired = errors.New("the credential has expired")
 
 // request returns a Request for r from the pool.
 func (g *Gate) request(w http.ResponseWriter, r *http.Request) *Request {

@@ -196,7 +196,7 @@ func (c Case) silent(t *testing.T, text string) {
 	t.Helper()
 	for _, s := range c.Secrets {
 		if strings.Contains(text, s) || bytes.Contains([]byte(text), fmt.Appendf(nil, "%x", s)) {
-			t.Errorf("a secret stands in %.200q", text)
+			t.Errorf("a secret, %.8q…, stands in %.200q", s, text)
 		}
 	}
 }

@@ -23,7 +23,7 @@ const stepLife = 10 * time.Minute
 func (m *Method) askForCode(w http.ResponseWriter, r *http.Request, user *account.User, f page.SignIn) {
 	now := m.Now()
 	sealed, err := m.seal(m.Keys, kindStep, &session.Session{
-		ID: session.NewID(), Subject: user.Name, User: user.Version(), SignedIn: now, Seen: now, Ends: now.Add(stepLife),
+		ID: session.NewID(), Subject: user.Name, User: m.version(user), SignedIn: now, Seen: now, Ends: now.Add(stepLife),
 	})
 	if err != nil {
 		m.pages.Error(w, http.StatusServiceUnavailable, m.CallID(r))
@@ -40,7 +40,7 @@ func (m *Method) step(r *http.Request) *account.User {
 		return nil
 	}
 	user := m.Users.Find(s.Subject)
-	if user == nil || user.Disabled || m.hasExpired(user) || user.Version() != s.User || user.TOTP.IsZero() || m.Memory.isSignedOut(s.ID) {
+	if user == nil || user.Disabled || m.hasExpired(user) || m.version(user) != s.User || user.TOTP.IsZero() || m.Memory.isSignedOut(s.ID) {
 		return nil
 	}
 	return user

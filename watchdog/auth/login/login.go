@@ -68,6 +68,7 @@ type Method struct {
 	pages   *page.Pages
 	origins *http.CrossOriginProtection
 	decoys  []password.Hash
+	version func(*account.User) [16]byte // of a user's record; a func, of which fmt can print an address only
 }
 
 var (
@@ -92,6 +93,8 @@ func New(name string, c Config, o Options) (*Method, error) {
 		site: s, Options: o, name: name, config: c, headers: c.Headers(),
 		origins: http.NewCrossOriginProtection(),
 	}
+	versions := map[*account.User][16]byte{}
+	m.version = func(u *account.User) [16]byte { return versions[u] }
 	look := page.Look{Title: cmp.Or(c.Title, o.Function), Color: c.Color}
 	if c.Logo != "" {
 		if look.Logo, err = readLogo(c.Logo); err != nil {
@@ -103,6 +106,7 @@ func New(name string, c Config, o Options) (*Method, error) {
 	}
 	for _, u := range o.Users.All() {
 		m.decoys = append(m.decoys, u.Password.Decoy())
+		versions[u] = u.Version()
 		if !o.AllowDegraded && (!u.TOTP.IsZero() || len(u.Recovery) > 0) {
 			return nil, fmt.Errorf("user %q has a second factor, and that each code is taken only once is remembered in this process alone: "+
 				"after a restart, and by another replica, one could be taken again. allow_degraded=true accepts that; there is no shared memory yet", u.Name)
@@ -228,7 +232,7 @@ func (m *Method) session(r *http.Request) (s session.Session, user *account.User
 		return s, nil, false, m.over(auth.SessionRevoked, s, "the user is disabled")
 	case m.hasExpired(user):
 		return s, nil, false, m.over(auth.SessionExpired, s, "the user was good until "+user.Expires.Format(time.RFC3339))
-	case user.Version() != s.User:
+	case m.version(user) != s.User:
 		return s, nil, false, m.over(auth.SessionRevoked, s, "the user's password, roles or second factor have changed")
 	case s.SignedIn.Before(m.Epoch):
 		return s, nil, false, m.over(auth.SessionRevoked, s, "all sessions of that time were ended")

@@ -137,7 +137,7 @@ func (m *Method) begin(w http.ResponseWriter, r *http.Request, user *account.Use
 		m.Memory.signOut(old.ID, old.Ends, now)
 	}
 	s := session.Session{
-		ID: session.NewID(), Subject: user.Name, User: user.Version(),
+		ID: session.NewID(), Subject: user.Name, User: m.version(user),
 		SignedIn: now, Seen: now, Ends: now.Add(m.config.Absolute),
 		SecondFactor: secondFactor, Remembered: remembered && !secondFactor,
 	}

@@ -21,7 +21,10 @@ type site struct {
 	prefix string // of every path: "/function/hook", or empty
 	group  string
 
-	cookies [kinds]struct{ name, purpose string }
+	cookies [kinds]struct {
+		name    string
+		purpose []byte
+	}
 }
 
 func newSite(group, function, publicURL string) (site, error) {
@@ -46,7 +49,7 @@ func newSite(group, function, publicURL string) (site, error) {
 		name := cookiePrefix + s.group + suffix
 		// What is sealed is bound to the cookie, the group and the origin. None of
 		// them holds a NUL.
-		s.cookies[k].name, s.cookies[k].purpose = name, name+"\x00"+s.origin
+		s.cookies[k].name, s.cookies[k].purpose = name, []byte(name+"\x00"+s.origin)
 	}
 	return s, nil
 }
@@ -103,7 +106,7 @@ const cookiePrefix = "__Host-Http-aw-"
 
 func (s *site) cookieName(k kind) string { return s.cookies[k].name }
 
-func (s *site) purpose(k kind) string { return s.cookies[k].purpose }
+func (s *site) purpose(k kind) []byte { return s.cookies[k].purpose }
 
 func (s *site) seal(ring *session.Ring, k kind, content *session.Session) (string, error) {
 	return ring.Seal(s.purpose(k), content.Encode())

@@ -115,20 +115,20 @@ func (r *Ring) find(id string) *key {
 var ErrSealed = errors.New("no key in force opens it: it was forged, made for another function or address, or sealed with a key that is gone")
 
 // Seal seals text for a purpose: it opens for the same one only.
-func (r *Ring) Seal(purpose string, text []byte) (string, error) {
+func (r *Ring) Seal(purpose, text []byte) (string, error) {
 	if len(r.keys) == 0 {
 		return "", errors.New("no key to seal with")
 	}
 	k := r.keys[0]
 	sealed := make([]byte, chacha20poly1305.NonceSizeX, chacha20poly1305.NonceSizeX+len(text)+chacha20poly1305.Overhead)
 	_, _ = rand.Read(sealed) // never fails
-	sealed = k.aead().Seal(sealed, sealed, text, []byte(purpose))
+	sealed = k.aead().Seal(sealed, sealed, text, purpose)
 	return version + k.id + "." + base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
 // Open opens what Seal has sealed. newest is whether with the newest key; the
 // error is ErrSealed.
-func (r *Ring) Open(purpose, sealed string) (text []byte, newest bool, err error) {
+func (r *Ring) Open(purpose []byte, sealed string) (text []byte, newest bool, err error) {
 	rest, ok := strings.CutPrefix(sealed, version)
 	id, rest, found := strings.Cut(rest, ".")
 	k := r.find(id)
@@ -139,7 +139,8 @@ func (r *Ring) Open(purpose, sealed string) (text []byte, newest bool, err error
 	if err != nil || len(b) < chacha20poly1305.NonceSizeX {
 		return nil, false, ErrSealed
 	}
-	text, err = k.aead().Open(nil, b[:chacha20poly1305.NonceSizeX], b[chacha20poly1305.NonceSizeX:], []byte(purpose))
+	nonce, box := b[:chacha20poly1305.NonceSizeX], b[chacha20poly1305.NonceSizeX:]
+	text, err = k.aead().Open(box[:0], nonce, box, purpose) // in its place
 	if err != nil {
 		return nil, false, ErrSealed
 	}

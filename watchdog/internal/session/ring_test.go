@@ -24,7 +24,7 @@ func ringOf(t testing.TB, lines ...string) *Ring {
 func TestWhatIsSealedOpensForItsPurposeOnly(t *testing.T) {
 	a, b := NewKey(), NewKey()
 	r := ringOf(t, a)
-	sealed, err := r.Seal("purpose", []byte("text"))
+	sealed, err := r.Seal([]byte("purpose"), []byte("text"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,16 +44,16 @@ func TestWhatIsSealedOpensForItsPurposeOnly(t *testing.T) {
 		{"no keys", &Ring{}, "purpose", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			text, newest, err := tt.ring.Open(tt.purpose, sealed)
+			text, newest, err := tt.ring.Open([]byte(tt.purpose), sealed)
 			if (err == nil) != tt.ok || newest != tt.newest || tt.ok && string(text) != "text" {
 				t.Errorf("got %q, %t, %v", text, newest, err)
 			}
 		})
 	}
-	if _, err := (&Ring{}).Seal("purpose", nil); err == nil {
+	if _, err := (&Ring{}).Seal([]byte("purpose"), nil); err == nil {
 		t.Error("a ring without keys has sealed")
 	}
-	if again, _ := r.Seal("purpose", []byte("text")); again == sealed {
+	if again, _ := r.Seal([]byte("purpose"), []byte("text")); again == sealed {
 		t.Error("the same text was sealed twice in the same way")
 	}
 }
@@ -61,7 +61,7 @@ func TestWhatIsSealedOpensForItsPurposeOnly(t *testing.T) {
 // C3: of a cookie, no bit can be another.
 func TestC3NoBitOfWhatIsSealedCanChange(t *testing.T) {
 	r := ringOf(t, NewKey())
-	sealed, err := r.Seal("p", []byte("some text, of whatever length"))
+	sealed, err := r.Seal([]byte("p"), []byte("some text, of whatever length"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +69,13 @@ func TestC3NoBitOfWhatIsSealedCanChange(t *testing.T) {
 		for bit := range 8 {
 			b := []byte(sealed)
 			b[i] ^= 1 << bit
-			if _, _, err := r.Open("p", string(b)); err == nil {
+			if _, _, err := r.Open([]byte("p"), string(b)); err == nil {
 				t.Errorf("opens with bit %d of byte %d turned: %q", bit, i, b)
 			}
 		}
 	}
 	for _, s := range []string{"", ".", "v1", "v1.", "v1..", sealed + "A", sealed + "=", sealed + "\n", sealed[:len(sealed)-1], " " + sealed, strings.ToUpper(sealed)} {
-		if _, _, err := r.Open("p", s); err == nil {
+		if _, _, err := r.Open([]byte("p"), s); err == nil {
 			t.Errorf("opens: %q", s)
 		}
 	}
@@ -182,7 +182,7 @@ func TestC5SessionsEnd(t *testing.T) {
 // FuzzOpen finds nothing that opens and was not sealed.
 func FuzzOpen(f *testing.F) {
 	r := ringOf(f, NewKey())
-	sealed, err := r.Seal("p", (&Session{Subject: "alice"}).Encode())
+	sealed, err := r.Seal([]byte("p"), (&Session{Subject: "alice"}).Encode())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add("v1.00000000.AAAA")
 	f.Add(sealed[:len(sealed)-4])
 	f.Fuzz(func(t *testing.T, s string) {
-		if _, _, err := r.Open("p", s); err == nil && s != sealed {
+		if _, _, err := r.Open([]byte("p"), s); err == nil && s != sealed {
 			t.Errorf("opens: %q", s)
 		}
 	})
@@ -210,13 +210,14 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkOpen(b *testing.B) {
 	r := ringOf(b, NewKey())
-	sealed, err := r.Seal("purpose", (&Session{Subject: "alice"}).Encode())
+	sealed, err := r.Seal([]byte("purpose"), (&Session{Subject: "alice"}).Encode())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
+	purpose := []byte("purpose")
 	for b.Loop() {
-		text, _, err := r.Open("purpose", sealed)
+		text, _, err := r.Open(purpose, sealed)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -87,7 +86,7 @@ func Decode(b []byte) (Session, error) {
 		*t = time.Unix(int64(binary.BigEndian.Uint64(rest)), 0) //nolint:gosec // as it was written
 		rest = rest[8:]
 	}
-	s.Subject = string(bytes.Clone(rest))
+	s.Subject = string(rest)
 	return s, nil
 }
 
