@@ -56,6 +56,9 @@ func (m *Method) explainSession(e *auth.Explanation, s session.Session) {
 	if s.Over(m.Now(), m.config.Idle) {
 		e.Likely("the session is over: it may be idle for %s, and lasts %s at the most; sign in again", m.config.Idle, m.config.Absolute)
 	}
+	if u := m.Users.Find(s.Subject); u != nil && s.SignedIn.Before(u.Epoch) {
+		e.Likely("the user's sessions from before %s were ended; sign in again", u.Epoch.UTC().Format(time.RFC3339))
+	}
 	if s.SignedIn.Before(m.Epoch) {
 		e.Likely("whoever signed in before %s has to do so again: that is what the secret %q says", m.Epoch.UTC().Format(time.RFC3339), m.config.Epoch)
 	}

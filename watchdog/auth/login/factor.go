@@ -40,7 +40,7 @@ func (m *Method) step(r *http.Request) *account.User {
 		return nil
 	}
 	user := m.Users.Find(s.Subject)
-	if user == nil || user.Disabled || m.hasExpired(user) || m.version(user) != s.User || user.TOTP.IsZero() || m.Memory.isSignedOut(s.ID) {
+	if user == nil || s.SignedIn.Before(user.Epoch) || user.Disabled || m.hasExpired(user) || m.version(user) != s.User || user.TOTP.IsZero() || m.Memory.isSignedOut(s.ID) {
 		return nil
 	}
 	return user

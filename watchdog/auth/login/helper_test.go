@@ -66,6 +66,7 @@ type person struct {
 	seed       []byte
 	recovery   []string
 	expires    time.Time
+	epoch      time.Time
 	disabled   bool
 }
 
@@ -88,6 +89,9 @@ func usersOf(t testing.TB, hash plain, people ...person) *account.Users {
 		}
 		if !p.expires.IsZero() {
 			fmt.Fprintf(&file, "  expires: %s\n", p.expires.UTC().Format(time.RFC3339))
+		}
+		if !p.epoch.IsZero() {
+			fmt.Fprintf(&file, "  epoch: %s\n", p.epoch.UTC().Format(time.RFC3339))
 		}
 		if len(p.recovery) > 0 {
 			file.WriteString("  recovery:\n")

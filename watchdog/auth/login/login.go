@@ -234,8 +234,8 @@ func (m *Method) session(r *http.Request) (s session.Session, user *account.User
 		return s, nil, false, m.over(auth.SessionExpired, s, "the user was good until "+user.Expires.Format(time.RFC3339))
 	case m.version(user) != s.User:
 		return s, nil, false, m.over(auth.SessionRevoked, s, "the user's password, roles or second factor have changed")
-	case s.SignedIn.Before(m.Epoch):
-		return s, nil, false, m.over(auth.SessionRevoked, s, "all sessions of that time were ended")
+	case s.SignedIn.Before(m.Epoch), s.SignedIn.Before(user.Epoch):
+		return s, nil, false, m.over(auth.SessionRevoked, s, "the sessions of that time were ended")
 	case m.Memory.isSignedOut(s.ID):
 		return s, nil, false, m.over(auth.SessionRevoked, s, "signed out")
 	}

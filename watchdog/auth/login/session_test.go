@@ -383,6 +383,8 @@ func TestC7UsersThatChange(t *testing.T) {
 		{"a role less", []person{aged(alice(), func(p *person) { p.roles = nil })}, auth.SessionRevoked},
 		{"a role more", []person{aged(alice(), func(p *person) { p.roles = []string{"admin", "root"} })}, auth.SessionRevoked},
 		{"a second factor", []person{aged(alice(), func(p *person) { p.seed = marySeed() })}, auth.SessionRevoked},
+		{"signed out by the one who keeps the file", []person{aged(alice(), func(p *person) { p.epoch = time.Now().Add(time.Second) })}, auth.SessionRevoked},
+		{"signed out before", []person{aged(alice(), func(p *person) { p.epoch = time.Now().Add(-time.Minute) })}, auth.Admitted},
 		{"another spelling", []person{aged(alice(), func(p *person) { p.name = "Alice" })}, auth.SessionRevoked},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

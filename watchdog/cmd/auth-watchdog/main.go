@@ -71,7 +71,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		checkCommand, explainCommand, signCommand, keyNewCommand, keyRingCommand,
-		userAddCommand, userPasswdCommand, userTOTPCommand, userRecoveryCommand, userDisableCommand, userEnableCommand, userListCommand,
+		userAddCommand, userPasswdCommand, userTOTPCommand, userRecoveryCommand, userDisableCommand, userEnableCommand, userSignOutCommand, userListCommand,
 		devCommand, healthcheckCommand, versionCommand,
 	}
 }

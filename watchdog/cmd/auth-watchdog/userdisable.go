@@ -3,6 +3,9 @@ package main
 import (
 	"flag"
 	"fmt"
+	"time"
+
+	"auth-watchdog/watchdog/internal/account"
 )
 
 var userDisableCommand = command{
@@ -10,7 +13,9 @@ var userDisableCommand = command{
 	meaning: "keep a user from signing in",
 	example: `  auth-watchdog user disable alice --file users.yaml
   faas-cli secret update users --from-file=users.yaml     # ends what alice has open`,
-	run: func(p *program, fs *flag.FlagSet, args []string) error { return userSetDisabled(p, fs, args, true) },
+	run: func(p *program, fs *flag.FlagSet, args []string) error {
+		return userState(p, fs, args, true, "disabled", (*account.File).Disable)
+	},
 }
 
 var userEnableCommand = command{
@@ -18,14 +23,26 @@ var userEnableCommand = command{
 	meaning: "let a user sign in again",
 	example: `  auth-watchdog user enable alice --file users.yaml
   faas-cli secret update users --from-file=users.yaml`,
-	run: func(p *program, fs *flag.FlagSet, args []string) error { return userSetDisabled(p, fs, args, false) },
+	run: func(p *program, fs *flag.FlagSet, args []string) error {
+		return userState(p, fs, args, false, "enabled", func(f *account.File, name string) error { return f.Enable(name, time.Now()) })
+	},
 }
 
-func userSetDisabled(p *program, fs *flag.FlagSet, args []string, disabled bool) error {
-	format, state := "", "enabled"
-	if disabled {
+var userSignOutCommand = command{
+	name: "user sign-out", args: "NAME --file F [--format yaml]",
+	meaning: "end the sessions of a user, everywhere",
+	example: `  auth-watchdog user sign-out alice --file users.yaml
+  faas-cli secret update users --from-file=users.yaml     # ends what alice has open`,
+	run: func(p *program, fs *flag.FlagSet, args []string) error {
+		return userState(p, fs, args, true, "signed out", func(f *account.File, name string) error { return f.SignOut(name, time.Now()) })
+	},
+}
+
+// userState changes whether a user may sign in, or is signed in.
+func userState(p *program, fs *flag.FlagSet, args []string, converts bool, state string, change func(f *account.File, name string) error) error {
+	format := ""
+	if converts {
 		fs.StringVar(&format, "format", "", "yaml makes YAML of a file of lines")
-		state = "disabled"
 	}
 	e, err := userArgs(fs, args)
 	if err != nil {
@@ -37,12 +54,9 @@ func userSetDisabled(p *program, fs *flag.FlagSet, args []string, disabled bool)
 	if err := e.toYAML(format); err != nil {
 		return err
 	}
-	if err := e.save(e.file.SetDisabled(e.name, disabled)); err != nil {
+	if err := e.save(change(e.file, e.name)); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "%s is %s in %s.\n", e.name, state, e.path)
-	if !disabled {
-		fmt.Fprintf(p.stdout, "Sessions from before that have not reached their end are good again. To end them: auth-watchdog user passwd %s --file %s\n", e.name, e.path)
-	}
 	return nil
 }

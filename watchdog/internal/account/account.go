@@ -23,6 +23,7 @@ type User struct {
 	TOTP     secret.Value        // the seed, in bytes; nothing without a second factor
 	Recovery [][sha256.Size]byte // digests of the recovery codes that are left
 	Expires  time.Time           // zero: does not expire
+	Epoch    time.Time           // whoever signed in before has to do so again
 	Disabled bool
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -237,15 +238,32 @@ func (f *File) SetRecovery(name string, codes []string) error {
 	})
 }
 
-// SetDisabled keeps a user from signing in, or lets the user in again.
-func (f *File) SetDisabled(name string, disabled bool) error {
+// Disable keeps a user from signing in, and ends what is open.
+func (f *File) Disable(name string) error {
 	return f.editUser(name, func(user *yaml.Node) {
-		if disabled {
-			put(user, keyDisabled, &yaml.Node{Kind: yaml.ScalarNode, Tag: tagBool, Value: "true"})
+		put(user, keyDisabled, &yaml.Node{Kind: yaml.ScalarNode, Tag: tagBool, Value: "true"})
+	})
+}
+
+// Enable lets a user who was disabled sign in again, at the given time. What was
+// open before stays over.
+func (f *File) Enable(name string, now time.Time) error {
+	return f.editUser(name, func(user *yaml.Node) {
+		if index(user, keyDisabled) < 0 {
 			return
 		}
 		remove(user, keyDisabled)
+		putEpoch(user, now)
 	})
+}
+
+// SignOut ends the sessions of a user that have begun before a time.
+func (f *File) SignOut(name string, now time.Time) error {
+	return f.editUser(name, func(user *yaml.Node) { putEpoch(user, now) })
+}
+
+func putEpoch(user *yaml.Node, now time.Time) {
+	put(user, keyEpoch, &yaml.Node{Kind: yaml.ScalarNode, Tag: tagTime, Value: now.UTC().Format(time.RFC3339)})
 }
 
 // editUser changes the entry of a user in a YAML list.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,6 +29,9 @@ func loaded(t testing.TB, text string) *File {
 }
 
 // TestEdits compares whole files: what an edit is not about stays.
+// editedAt is when users are signed out.
+var editedAt = time.Date(2026, 1, 31, 13, 0, 0, 0, time.FixedZone("", 3600))
+
 func TestEdits(t *testing.T) {
 	const before = `# Who may sign in.
 - name: alice # the boss
@@ -76,10 +80,11 @@ func TestEdits(t *testing.T) {
 			before[:strings.Index(before, "    - sha256")] + "    - " + digestOf("A") + "\n    - " + digestOf("B") + "\n" + before[strings.Index(before, "  disabled"):], nil,
 		},
 		{"recovery codes for nothing", before, func(f *File) error { return f.SetRecovery("alice", []string{"A"}) }, "", ErrNoSecondFactor},
-		{"disabled", before, func(f *File) error { return f.SetDisabled("alice", true) }, strings.Replace(before, "roles: [admin]\n", "roles: [admin]\n  disabled: true\n", 1), nil},
-		{"disabled again", before, func(f *File) error { return f.SetDisabled("bob", true) }, before, nil},
-		{"enabled", before, func(f *File) error { return f.SetDisabled("bob", false) }, strings.Replace(before, "  disabled: true\n", "", 1), nil},
-		{"enabled who was", before, func(f *File) error { return f.SetDisabled("alice", false) }, before, nil},
+		{"disabled", before, func(f *File) error { return f.Disable("alice") }, strings.Replace(before, "roles: [admin]\n", "roles: [admin]\n  disabled: true\n", 1), nil},
+		{"disabled again", before, func(f *File) error { return f.Disable("bob") }, before, nil},
+		{"enabled", before, func(f *File) error { return f.Enable("bob", editedAt) }, strings.Replace(before, "  disabled: true\n", "  epoch: 2026-01-31T12:00:00Z\n", 1), nil},
+		{"enabled who was", before, func(f *File) error { return f.Enable("alice", editedAt) }, before, nil},
+		{"signed out", before, func(f *File) error { return f.SignOut("alice", editedAt) }, strings.Replace(before, "roles: [admin]\n", "roles: [admin]\n  epoch: 2026-01-31T12:00:00Z\n", 1), nil},
 		{
 			"one more", "- name: a\n  password: " + good + "\n", func(f *File) error { return f.Add("true", other, []string{"x", "1"}, make([]byte, 20)) },
 			"- name: a\n  password: " + good + "\n- name: \"true\"\n  password: " + other + "\n  roles: [x, \"1\"]\n  totp: " + strings.Repeat("A", 32) + "\n", nil,
@@ -102,7 +107,7 @@ func TestEdits(t *testing.T) {
 		{"nobody's password in lines", lines, func(f *File) error { return f.SetPassword("carol", good) }, "", ErrNoUser},
 		{"a seed in lines", lines, func(f *File) error { return f.SetTOTP("alice", nil) }, "", ErrLines},
 		{"recovery codes in lines", lines, func(f *File) error { return f.SetRecovery("alice", nil) }, "", ErrLines},
-		{"disabled in lines", lines, func(f *File) error { return f.SetDisabled("alice", true) }, "", ErrLines},
+		{"disabled in lines", lines, func(f *File) error { return f.Disable("alice") }, "", ErrLines},
 		{"two passwords to YAML", lines, func(f *File) error { return f.ToYAML() }, "", nil},
 		{
 			"lines to YAML", "# who\n\nalice:" + good + " scopes=a,b\r\n # twice\nbob:" + weak + " expires=2027-01-31T01:00:00+01:00", func(f *File) error { return f.ToYAML() },
@@ -141,7 +146,7 @@ func TestEditsAreRead(t *testing.T) {
 	}
 	for _, err := range []error{
 		f.Add("alice", good, []string{"admin"}, totp.NewSeed()), f.Add("bob", good, nil, nil), f.SetPassword("alice", other),
-		f.SetRecovery("alice", []string{"A", "B"}), f.SetDisabled("alice", true),
+		f.SetRecovery("alice", []string{"A", "B"}), f.Disable("alice"),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -227,7 +232,7 @@ func FuzzEdits(f *testing.F) {
 		if file.Form() == YAML {
 			edits["seed"] = file.SetTOTP(name, []byte("12345678901234567890"))
 			edits["recovery"] = file.SetRecovery(name, []string{"A"})
-			edits["disabled"] = file.SetDisabled(name, true)
+			edits["disabled"] = file.Disable(name)
 			edits["add"] = file.Add("somebody-else", good, []string{"a"}, nil)
 		}
 		for what, err := range edits {

@@ -28,6 +28,7 @@ const (
 	keyTOTP     = "totp"
 	keyRecovery = "recovery"
 	keyExpires  = "expires"
+	keyEpoch    = "epoch"
 	keyDisabled = "disabled"
 )
 
@@ -155,17 +156,25 @@ func (u *User) set(key string, n *yaml.Node) (err error) {
 	case keyRecovery:
 		u.Recovery, err = readDigests(n)
 	case keyExpires:
-		if u.Expires, err = time.Parse(time.RFC3339, n.Value); err != nil || u.Expires.IsZero() || n.Tag != tagText && n.Tag != tagTime {
-			err = errors.New("expires: want a time such as 2027-01-31T00:00:00Z")
-		}
+		u.Expires, err = readTime(key, n)
+	case keyEpoch:
+		u.Epoch, err = readTime(key, n)
 	case keyDisabled:
 		if u.Disabled = strings.EqualFold(n.Value, "true"); n.Kind != yaml.ScalarNode || n.Tag != tagBool {
 			err = errors.New("disabled: want true or false")
 		}
 	default:
-		err = errors.New("has a key that there is not: want name, password, roles, totp, recovery, expires or disabled")
+		err = errors.New("has a key that there is not: want name, password, roles, totp, recovery, expires, epoch or disabled")
 	}
 	return err
+}
+
+func readTime(key string, n *yaml.Node) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, n.Value)
+	if err != nil || at.IsZero() || n.Tag != tagText && n.Tag != tagTime {
+		return time.Time{}, errors.New(key + ": want a time such as 2027-01-31T00:00:00Z")
+	}
+	return at, nil
 }
 
 func readHash(n *yaml.Node) (password.Hash, error) {
