@@ -272,7 +272,7 @@ func (c *raw) fields() []setting.Field {
 		},
 		{
 			Name: "audit_log", Value: setting.Text(&c.AuditLog, "a path"),
-			Meaning: "the file to which refusals are added as JSON; standard error if not set",
+			Meaning: "the file to which audit events, refusals and sign-ins, are added as JSON; standard error if not set",
 		},
 		{
 			Name: "trusted_proxy_hops", Default: "0", Value: setting.Int(&c.TrustedProxyHops, 0, 16),
