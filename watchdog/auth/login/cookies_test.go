@@ -12,6 +12,7 @@ import (
 func FuzzStripCookies(f *testing.F) {
 	for _, line := range []string{
 		"", "a=1", sessionName + "=x", "a=1; " + sessionName + "=x; b=2", sessionName, " \t" + sessionName + " = x ;;", "a=\"" + sessionName + "=x\"", "__host-http-aw-hook=x", cookiePrefix + "=;" + cookiePrefix,
+		"\n" + cookiePrefix, "a=1;\r" + sessionName + "=x", "a=1;\u00a0" + sessionName + "=x",
 	} {
 		f.Add(line, line)
 	}
@@ -19,7 +20,7 @@ func FuzzStripCookies(f *testing.F) {
 		for _, line := range lines {
 			for pair := range strings.SplitSeq(line, ";") {
 				switch pair = strings.Trim(pair, " \t"); {
-				case strings.HasPrefix(pair, cookiePrefix):
+				case strings.HasPrefix(strings.TrimSpace(pair), cookiePrefix):
 					ours = append(ours, pair)
 				case pair != "":
 					others = append(others, pair)

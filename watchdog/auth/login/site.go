@@ -171,8 +171,9 @@ func StripCookies(h http.Header) {
 		}
 		var kept []string
 		for pair := range strings.SplitSeq(line, ";") {
-			if pair = strings.Trim(pair, " \t"); !strings.HasPrefix(pair, cookiePrefix) {
-				kept = append(kept, pair)
+			// However much space a function passes over.
+			if !strings.HasPrefix(strings.TrimSpace(pair), cookiePrefix) {
+				kept = append(kept, strings.Trim(pair, " \t"))
 			}
 		}
 		if len(kept) == 0 && len(h["Cookie"]) == 1 {
