@@ -60,7 +60,7 @@ func buildPolicy(p config.Policy, secrets source, d *deps) (*builtPolicy, settin
 	signIns := 0
 	for _, m := range p.Methods {
 		method := buildMethod(&ps, m, secrets, d)
-		if m.Type == "login" {
+		if _, ok := signInOf(m); ok {
 			signIns++
 			if signIns == 2 {
 				ps.Add(m.Where, "methods."+m.Name, errors.New("is the second method of the type login, and there is one place to sign in"))
@@ -106,6 +106,13 @@ func pick(byName map[string]auth.Method, names []string) []auth.Method {
 	return list
 }
 
+// signInOf returns the configuration of the method by which people sign in;
+// false of the others.
+func signInOf(m config.Method) (*login.Config, bool) {
+	c, ok := m.Section.(*login.Config)
+	return c, ok
+}
+
 // buildMethod makes a method. Where it can't, for a problem that it adds to ps
 // or for want of secrets, it returns a stand-in.
 func buildMethod(ps *setting.Problems, m config.Method, secrets source, d *deps) auth.Method {
@@ -113,7 +120,7 @@ func buildMethod(ps *setting.Problems, m config.Method, secrets source, d *deps)
 		return &standIn{name: m.Name} // its type is none, which has been said
 	}
 	var stand auth.Method = &standIn{m.Name, m.Section.Headers()}
-	_, people := m.Section.(*login.Config)
+	_, people := signInOf(m)
 	if people {
 		stand = &ambientStandIn{standIn{m.Name, m.Section.Headers()}}
 	}

@@ -74,7 +74,7 @@ type SignIn struct {
 // SignIn returns how people sign in; false if they do not.
 func (t *TryOut) SignIn() (SignIn, bool) {
 	for _, m := range t.config.Policy.Methods {
-		if c, ok := m.Section.(*login.Config); ok {
+		if c, ok := signInOf(m); ok {
 			return SignIn{c.Users, c.Keys, login.SignInPath}, true
 		}
 	}
@@ -138,7 +138,7 @@ func example(p config.Policy, match, base string, names []string, present settin
 		if s, ok := m.Section.(interface{ PresentsOnce() bool }); ok {
 			e.Once = e.Once || s.PresentsOnce()
 		}
-		if _, ok := m.Section.(*login.Config); ok {
+		if _, ok := signInOf(m); ok {
 			e.SignIn = true
 		}
 		body, err := m.Section.Present(r, present)

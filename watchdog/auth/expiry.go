@@ -68,12 +68,12 @@ func (e *expiry) Done() <-chan struct{} { return e.prepare().Done() }
 // Err implements [context.Context].
 func (e *expiry) Err() error {
 	e.mu.Lock()
-	over := e.over
+	goesOn := e.timed == nil && !e.over
 	e.mu.Unlock()
-	if over || e.asked() != nil || !time.Now().Before(e.at) {
-		return e.prepare().Err()
+	if goesOn && time.Now().Before(e.at) {
+		return e.Context.Err()
 	}
-	return e.Context.Err()
+	return e.prepare().Err()
 }
 
 // Value implements [context.Context]. The context with a timer knows its cause.

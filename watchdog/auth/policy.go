@@ -162,6 +162,11 @@ func Compile(rules ...Rule) (*Policy, error) {
 	return p, nil
 }
 
+func isAmbient(m Method) bool {
+	_, ok := m.(Ambient)
+	return ok
+}
+
 // order puts the methods of a rule in the order in which they are asked.
 func (p *Policy) order(r *Rule) {
 	var last []Method
@@ -246,11 +251,10 @@ func (r *Rule) problems(methods map[string]Method) []error {
 		}
 	}
 	for _, m := range r.All {
-		if _, ok := m.(Ambient); ok {
+		if isAmbient(m) {
 			errs = append(errs, fmt.Errorf("method %q is for accept: it is asked of requests that bring nothing else, and all wants several", m.Name()))
 		}
 	}
-	isAmbient := func(m Method) bool { _, ok := m.(Ambient); return ok }
 	if r.Require.wantsPerson() && !r.Public && !slices.ContainsFunc(r.Accept, isAmbient) {
 		errs = append(errs, errors.New("requires second_factor or max_age, which only people who sign in can have, and accepts no method by which they do"))
 	}

@@ -42,9 +42,10 @@ func (m *Method) explainSession(e *auth.Explanation, s session.Session) {
 		return fmt.Sprintf("%s, %s ago", t.UTC().Format(time.RFC3339), m.Now().Sub(t).Round(time.Second))
 	}
 	e.Add("session", s.ID.Hash())
-	if u := m.Users.Find(s.Subject); u != nil {
+	u := m.Users.Find(s.Subject)
+	if u != nil {
 		e.Add("user", u.Name)
-		e.Add("user_unchanged", fmt.Sprint(u.Version() == s.User))
+		e.Add("user_unchanged", fmt.Sprint(m.version(u) == s.User))
 		e.Add("user_disabled", fmt.Sprint(u.Disabled || m.hasExpired(u)))
 	} else {
 		e.Add("user", fmt.Sprintf("none of the secret %q", m.config.Users))
@@ -53,10 +54,10 @@ func (m *Method) explainSession(e *auth.Explanation, s session.Session) {
 	e.Add("second_factor", fmt.Sprint(s.SecondFactor))
 	e.Add("last_seen", ago(s.Seen))
 	e.Add("ends", s.Ends.UTC().Format(time.RFC3339))
-	if s.Over(m.Now(), m.config.Idle) {
+	if m.hasEnded(s) {
 		e.Likely("the session is over: it may be idle for %s, and lasts %s at the most; sign in again", m.config.Idle, m.config.Absolute)
 	}
-	if u := m.Users.Find(s.Subject); u != nil && s.SignedIn.Before(u.Epoch) {
+	if u != nil && s.SignedIn.Before(u.Epoch) {
 		e.Likely("the user's sessions from before %s were ended; sign in again", u.Epoch.UTC().Format(time.RFC3339))
 	}
 	if s.SignedIn.Before(m.Epoch) {

@@ -33,17 +33,18 @@ func (m *Method) askForCode(w http.ResponseWriter, r *http.Request, user *accoun
 	see(w, m.at("second-factor", m.back(f.ReturnTo)))
 }
 
-// step returns the user whose password was right a moment ago.
-func (m *Method) step(r *http.Request) *account.User {
+// step returns the user whose password was right a moment ago, nil if there is
+// none, with the first step.
+func (m *Method) step(r *http.Request) (*account.User, session.Session) {
 	s, _, err := m.open(m.Keys, kindStep, r)
-	if err != nil || s.Over(m.Now(), stepLife) || s.SignedIn.Before(m.Epoch) {
-		return nil
+	if err != nil || s.Over(m.Now(), stepLife) {
+		return nil, s
 	}
-	user := m.Users.Find(s.Subject)
-	if user == nil || s.SignedIn.Before(user.Epoch) || user.Disabled || m.hasExpired(user) || m.version(user) != s.User || user.TOTP.IsZero() || m.Memory.isSignedOut(s.ID) {
-		return nil
+	user, err := m.holder(s)
+	if err != nil || user.TOTP.IsZero() {
+		return nil, s
 	}
-	return user
+	return user, s
 }
 
 func (m *Method) showSecondFactor(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +52,7 @@ func (m *Method) showSecondFactor(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	returnTo := m.returnTo(r.URL.Query().Get("return_to"))
-	if user := m.step(r); user != nil {
+	if user, _ := m.step(r); user != nil {
 		m.pages.SecondFactor(w, http.StatusOK, codeForm(user, returnTo))
 		return
 	}
@@ -71,7 +72,7 @@ func codeForm(user *account.User, returnTo string) page.SecondFactor {
 // secondFactor is the second step: a code of the app, or a recovery code.
 func (m *Method) secondFactor(w http.ResponseWriter, r *http.Request) {
 	returnTo := m.returnTo(r.PostForm.Get("return_to"))
-	user := m.step(r)
+	user, step := m.step(r)
 	if user == nil {
 		http.SetCookie(w, m.noCookie(kindStep))
 		f := m.signInForm(r, returnTo)
@@ -97,9 +98,7 @@ func (m *Method) secondFactor(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	failures := m.Memory.codes.Succeed(key)
-	if s, _, err := m.open(m.Keys, kindStep, r); err == nil {
-		m.Memory.signOut(s.ID, s.Ends, m.Now()) // it has served its purpose
-	}
+	m.Memory.signOut(step.ID, step.Ends, m.Now()) // it has served its purpose
 	m.begin(w, r, user, false, true, failures, returnTo)
 }
 

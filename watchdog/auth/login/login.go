@@ -221,25 +221,37 @@ func (m *Method) session(r *http.Request) (s session.Session, user *account.User
 		return s, nil, false, err
 	case err != nil:
 		return s, nil, false, errUnreadable
-	case s.Over(m.Now(), m.config.Idle), m.Now().Sub(s.SignedIn) >= m.longest(s):
+	case m.hasEnded(s):
 		return s, nil, false, m.over(auth.SessionExpired, s, "it has been idle for too long, or has reached its end")
 	}
-	user = m.Users.Find(s.Subject)
+	user, err = m.holder(s)
+	return s, user, newest, err
+}
+
+// holder returns the user whose session, or first step of a sign-in, s is. The
+// error says why it counts no more, whatever its age.
+func (m *Method) holder(s session.Session) (*account.User, error) {
+	user := m.Users.Find(s.Subject)
 	switch {
 	case user == nil, user.Name != s.Subject:
-		return s, nil, false, m.over(auth.SessionRevoked, s, "there is no such user any more")
+		return nil, m.over(auth.SessionRevoked, s, "there is no such user any more")
 	case user.Disabled:
-		return s, nil, false, m.over(auth.SessionRevoked, s, "the user is disabled")
+		return nil, m.over(auth.SessionRevoked, s, "the user is disabled")
 	case m.hasExpired(user):
-		return s, nil, false, m.over(auth.SessionExpired, s, "the user was good until "+user.Expires.Format(time.RFC3339))
+		return nil, m.over(auth.SessionExpired, s, "the user was good until "+user.Expires.Format(time.RFC3339))
 	case m.version(user) != s.User:
-		return s, nil, false, m.over(auth.SessionRevoked, s, "the user's password, roles or second factor have changed")
+		return nil, m.over(auth.SessionRevoked, s, "the user's password, roles or second factor have changed")
 	case s.SignedIn.Before(m.Epoch), s.SignedIn.Before(user.Epoch):
-		return s, nil, false, m.over(auth.SessionRevoked, s, "the sessions of that time were ended")
+		return nil, m.over(auth.SessionRevoked, s, "the sessions of that time were ended")
 	case m.Memory.isSignedOut(s.ID):
-		return s, nil, false, m.over(auth.SessionRevoked, s, "signed out")
+		return nil, m.over(auth.SessionRevoked, s, "signed out")
 	}
-	return s, user, newest, nil
+	return user, nil
+}
+
+// hasEnded reports whether a session is too old, or was idle for too long.
+func (m *Method) hasEnded(s session.Session) bool {
+	return s.Over(m.Now(), m.config.Idle) || m.Now().Sub(s.SignedIn) >= m.longest(s)
 }
 
 func (m *Method) hasExpired(u *account.User) bool {

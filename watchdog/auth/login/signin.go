@@ -23,10 +23,10 @@ func (m *Method) showSignIn(w http.ResponseWriter, r *http.Request) {
 	if m.plainHTTP(w, r) {
 		return
 	}
-	if _, _, _, err := m.session(r); err != nil && m.hasCookie(r) {
+	f := m.signInForm(r, r.URL.Query().Get("return_to"))
+	if f.SignedInAs == "" && m.hasCookie(r) {
 		http.SetCookie(w, m.noCookie(kindSession)) // it is good for nothing
 	}
-	f := m.signInForm(r, r.URL.Query().Get("return_to"))
 	f.Again = f.SignedInAs != "" && r.URL.Query().Has(again)
 	if m.keepsNoCookies(r) {
 		f.Problem = page.NoCookie
