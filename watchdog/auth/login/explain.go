@@ -66,6 +66,9 @@ func (m *Method) explainSession(e *auth.Explanation, s session.Session) {
 }
 
 func (m *Method) explainOrigin(e *auth.Explanation, r *auth.Request) {
+	if r.Header["X-Callback-Url"] != nil {
+		e.Likely("an asynchronous call wants a key")
+	}
 	upgrade := r.Header["Upgrade"] != nil
 	if isSafe(r.Method) && !upgrade {
 		return
@@ -73,8 +76,5 @@ func (m *Method) explainOrigin(e *auth.Explanation, r *auth.Request) {
 	e.Add("made_by", m.maker(r.Request))
 	if !m.isOurs(r.Request, upgrade) {
 		e.Likely("a %s counts with a session only if a page of %s has made it, by Origin and Sec-Fetch-Site; a program wants a key", r.Method, m.origin)
-	}
-	if r.Header["X-Callback-Url"] != nil {
-		e.Likely("an asynchronous call wants a key")
 	}
 }
