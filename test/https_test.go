@@ -243,7 +243,7 @@ func TestHTTPS(t *testing.T) {
 						body = struct{ io.Reader }{body}
 					}
 					if res, got := p.whole(t, p.request("POST", "/echo", body)); res.StatusCode != 200 || got != text {
-						t.Errorf("%d bytes, length known %v: got %d and %d bytes", size, known, res.StatusCode, len(got))
+						t.Errorf("%d bytes, length known %v: got %d and %d bytes, %.100q", size, known, res.StatusCode, len(got), got)
 					}
 				}
 			}
@@ -460,7 +460,10 @@ func functionOver(g *gatekeeper) http.HandlerFunc {
 	})
 	on("/echo", func(w http.ResponseWriter, r *http.Request) {
 		var body bytes.Buffer
-		_, _ = io.Copy(&body, r.Body)
+		if _, err := io.Copy(&body, r.Body); err != nil {
+			http.Error(w, fmt.Sprintf("after %d bytes: %v", body.Len(), err), http.StatusInternalServerError)
+			return
+		}
 		_, _ = w.Write(body.Bytes())
 	})
 	on("/hook", func(w http.ResponseWriter, r *http.Request) {
