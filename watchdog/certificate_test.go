@@ -237,7 +237,7 @@ func TestHealthcheckOverTLS(t *testing.T) {
 	}
 	_, s["port"], _ = net.SplitHostPort(listener.Addr().String())
 	ended := make(chan error, 1)
-	go func() { ended <- serverOn(server, listener).serve() }()
+	go func() { ended <- server.Serve(listener) }()
 	if err := Healthcheck(t.Context(), s); err != nil {
 		t.Errorf("got %v, want nil\n%s", err, l)
 	}
@@ -258,8 +258,6 @@ func TestHealthcheckOverTLS(t *testing.T) {
 	<-ended
 }
 
-func serverOn(s *http.Server, l net.Listener) server { return server{s, l} }
-
 // TestTLSVersions: nothing older than TLS 1.2 is spoken.
 func TestTLSVersions(t *testing.T) {
 	cert, private := good(t, "f.example")
@@ -270,7 +268,7 @@ func TestTLSVersions(t *testing.T) {
 	}
 	server := w.newServer()
 	ended := make(chan error, 1)
-	go func() { ended <- serverOn(server, listener).serve() }()
+	go func() { ended <- server.Serve(listener) }()
 	defer func() {
 		_ = server.Close()
 		<-ended

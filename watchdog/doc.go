@@ -47,10 +47,11 @@
 //	0  secret              reads secret files into values that do not print
 //	0  internal/totp       knows the codes of authenticator apps, and recovery codes
 //	0  internal/limit      bounds how many, how much and how often
-//	0  internal/transport  sends requests to a server over connections that it keeps
-//	0  internal/inbound    makes the connections of callers cheap for a server
+//	1  internal/transport  sends requests to a server over connections that it keeps
+//	1  internal/inbound    serves callers over connections that they keep
 //	0  internal/reply      answers a request that does not reach the function
 //	0  internal/headers    knows header names in every spelling
+//	0  internal/http1      knows how the lines of HTTP/1.1 are written
 //
 // Package auth and the methods bearer and hmac need the standard library and
 // nothing else, so that a function can link them without a cost.
@@ -73,9 +74,10 @@
 // the function going, and a Ready that says whether it would answer now.
 //
 // A request costs little because one goroutine takes it all the way. Package
-// transport writes it to the function and reads the answer where it was asked
-// to; what is out of the ordinary in an answer it leaves to net/http. Package
-// inbound spares the server deadlines that never pass. The context of the
+// inbound reads it from the caller's connection and writes the answer there;
+// package transport writes it to the function and reads the answer where it was
+// asked to. What is out of the ordinary in a request or an answer both leave to
+// net/http, so that there is one reading of it. The contexts of a request and of the
 // function's work (execution.go) and the access log (observe.AccessLog) prepare
 // nothing before it is asked for, and write many records at once. go run
 // ./test/bench measures it.

@@ -474,7 +474,7 @@ func TestC34WhatIsWrittenDown(t *testing.T) {
 // R3: a form that does not arrive is waited for no longer than read_timeout.
 func TestSlowForms(t *testing.T) {
 	s := newSite(t, peoplePolicy, nil, Settings{"read_timeout": "100ms"})
-	server := httptest.NewServer(s.newServer().Handler)
+	server := httptest.NewServer(s.handler)
 	defer server.Close()
 	c, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -498,7 +498,7 @@ func TestSlowForms(t *testing.T) {
 // TestLoginRuns serves over a connection, as it is.
 func TestLoginRuns(t *testing.T) {
 	s := newSite(t, peoplePolicy, nil, nil)
-	server := httptest.NewServer(s.newServer().Handler)
+	server := httptest.NewServer(s.handler)
 	defer server.Close()
 	send := func(method, target, cookie string, body io.Reader) *http.Response {
 		r, err := http.NewRequestWithContext(context.Background(), method, server.URL+target, body)

@@ -31,14 +31,15 @@ func (w *Watchdog) Run(ctx context.Context) error {
 		return err
 	}
 	defer main.Close()
-	servers := []server{{w.newServer(), main}}
+	servers := []server{w.newServer()}
+	listeners := []net.Listener{main}
 	if w.config.MetricsPort != 0 {
 		l, err := w.listen(w.config.MetricsPort, "metrics_port")
 		if err != nil {
 			return err
 		}
 		defer l.Close()
-		servers = append(servers, server{w.newMetricsServer(), l})
+		servers, listeners = append(servers, w.newMetricsServer()), append(listeners, l)
 		w.log.Info("metrics", "address", l.Addr().String())
 	}
 	if err := w.lock(); err != nil {
@@ -50,8 +51,8 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	ended := make(chan error, len(servers)+1)
 	working, stop := context.WithCancel(context.Background())
 	defer stop()
-	for _, s := range servers {
-		go func() { ended <- s.serve() }()
+	for i, s := range servers {
+		go func() { ended <- s.Serve(listeners[i]) }()
 	}
 	go w.reload(working)
 	if w.reap {
@@ -76,11 +77,11 @@ func (w *Watchdog) Run(ctx context.Context) error {
 
 	select {
 	case <-ctx.Done():
-		w.drain(servers[0].Server)
+		w.drain(servers[0])
 	case <-function:
 		err = cmp.Or(functionErr, errEnded)
 		w.log.Error("stopping", "err", err)
-		w.abandon(servers[0].Server)
+		w.abandon(servers[0])
 	case err = <-ended:
 	}
 	w.serving.Store(false)
@@ -98,37 +99,37 @@ func (w *Watchdog) Run(ctx context.Context) error {
 
 // abandon gives requests in flight a moment to fail as they should when what
 // they wait for has ended.
-func (w *Watchdog) abandon(s *http.Server) {
+func (w *Watchdog) abandon(s server) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = s.Shutdown(ctx)
 }
 
-// A server is one with what it listens on.
-type server struct {
-	*http.Server
-	listener net.Listener
+// A server is a [http.Server], or does as one.
+type server interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
 }
 
-func (s server) serve() error {
-	if s.TLSConfig != nil {
-		return s.ServeTLS(s.listener, "", "") // the certificate is in its configuration
-	}
-	return s.Serve(s.listener)
-}
+// A tlsServer serves HTTPS with the certificate of its configuration.
+type tlsServer struct{ *http.Server }
+
+func (s tlsServer) Serve(l net.Listener) error { return s.ServeTLS(inbound.Listen(l), "", "") }
 
 func (w *Watchdog) listen(port int, name string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(w.config.BindAddress, strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("%s=%d: %w; set %s to another", name, port, err, name)
 	}
-	return inbound.Listen(l), nil
+	return l, nil
 }
 
 const maxHeaderBytes = 1 << 20 // of-watchdog's
 
-func (w *Watchdog) newServer() *http.Server {
-	return &http.Server{
+// newServer returns the server for callers.
+func (w *Watchdog) newServer() server {
+	s := &http.Server{
 		Handler:           w.handler,
 		ReadHeaderTimeout: w.config.ReadTimeout,
 		IdleTimeout:       2 * time.Minute, // longer than the gateway keeps a connection
@@ -144,6 +145,10 @@ func (w *Watchdog) newServer() *http.Server {
 		// "OPTIONS *" would be answered before any stage sees it.
 		DisableGeneralOptionsHandler: true,
 	}
+	if s.TLSConfig != nil {
+		return tlsServer{s}
+	}
+	return inbound.NewServer(s)
 }
 
 func (w *Watchdog) newMetricsServer() *http.Server {
@@ -164,7 +169,7 @@ const quiet = 3 * time.Second
 // drain stops serving so that no accepted request goes unanswered: first it
 // says that it is not ready and goes on, until those who send requests have
 // noticed; then it accepts no more and waits for those in flight.
-func (w *Watchdog) drain(s *http.Server) {
+func (w *Watchdog) drain(s server) {
 	w.serving.Store(false)
 	w.unlock()
 	begun := time.Now()

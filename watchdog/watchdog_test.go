@@ -519,7 +519,7 @@ func TestNothingOfOthersIsServed(t *testing.T) {
 		http.HandleFunc(path, ok)
 	}
 	w, _ := serving(t, http.NotFoundHandler(), withKey(t, Settings{}))
-	for _, h := range []http.Handler{w.newServer().Handler, w.newMetricsServer().Handler} {
+	for _, h := range []http.Handler{w.handler, w.newMetricsServer().Handler} {
 		r := httptest.NewRequest("GET", path, nil)
 		r.Header.Set("Authorization", "Bearer "+key)
 		rec := httptest.NewRecorder()

@@ -1,210 +1,224 @@
-// Package inbound makes the connections of callers cheap for a [http.Server].
-// For each request the server sets half a dozen deadlines, of which hardly one
-// ever passes, and reads ahead in another goroutine to notice when the caller
-// leaves. Here a deadline costs next to nothing before it is needed, and reading
-// ahead begins when a request takes longer than most.
+// Package inbound serves callers over HTTP/1.1 at a part of what it costs with
+// [http.Server] alone. A [Server] answers requests of the ordinary kind itself.
+// With the first one that is not of that kind it hands the connection to an
+// http.Server, for good: requests in other versions or with other lines than
+// they should have, that upgrade or expect something, whose body comes in chunks
+// or does not come along with the head. So what is hard about HTTP/1.1 is
+// net/http's to judge, and what is judged here, it would judge alike.
 package inbound
 
 import (
+	"context"
 	"errors"
 	"net"
-	"os"
+	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
-// Listen returns l with such connections.
-func Listen(l net.Listener) net.Listener { return listener{l} }
+// A Server is a [http.Server] in front of which ordinary requests are answered.
+type Server struct {
+	rest *http.Server // its fields are settings of both
+	more *handedOver  // connections for it
 
-type listener struct{ net.Listener }
+	ending atomic.Bool // no more requests than those under way
+	second atomic.Pointer[date]
+
+	mu       sync.Mutex
+	listener net.Listener
+	callers  map[*caller]struct{}
+}
+
+// NewServer returns a Server with the handler and the settings of s: its times,
+// but for ReadTimeout and WriteTimeout, its BaseContext and its ErrorLog.
+func NewServer(s *http.Server) *Server {
+	return &Server{rest: s, callers: map[*caller]struct{}{}, more: &handedOver{conns: make(chan net.Conn), closed: make(chan struct{})}}
+}
+
+// Serve answers the requests that come over the connections of l. It ends with
+// an error, which is [http.ErrServerClosed] after Shutdown and Close.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	s.mu.Lock()
+	s.listener = l
+	s.mu.Unlock()
+	if s.ending.Load() {
+		return http.ErrServerClosed
+	}
+	s.more.address = l.Addr()
+	go func() { _ = s.rest.Serve(s.more) }() // until it is closed
+	ctx := context.Background()
+	if s.rest.BaseContext != nil {
+		ctx = s.rest.BaseContext(l)
+	}
+	ctx = context.WithValue(ctx, http.ServerContextKey, s.rest)
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	for pause := shortest; ; {
+		nc, err := l.Accept()
+		switch {
+		case s.ending.Load():
+			if err == nil {
+				_ = nc.Close()
+			}
+			return http.ErrServerClosed
+		case isShortage(err):
+			time.Sleep(pause)
+			pause = min(2*pause, longest)
+			continue
+		case err != nil:
+			return err
+		}
+		pause = shortest
+		if c := s.greet(ctx, nc); c != nil {
+			go c.serve()
+		}
+	}
+}
+
+// isShortage reports whether a connection could not be accepted for a reason
+// that passes.
+func isShortage(err error) bool {
+	for _, passes := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, passes) {
+			return true
+		}
+	}
+	return false
+}
+
+// greet notes a new caller. It is nil if the other server has it.
+func (s *Server) greet(ctx context.Context, nc net.Conn) *caller {
+	c := newCaller(ctx, s, nc)
+	if c.raw == nil {
+		s.more.add(c.conn)
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.callers[c] = struct{}{}
+	return c
+}
+
+func (s *Server) forget(c *caller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.callers, c)
+}
+
+// headTimeout is how long a caller may take for a head, 0 for as long as it wants.
+func (s *Server) headTimeout() time.Duration {
+	if s.rest.ReadHeaderTimeout != 0 {
+		return s.rest.ReadHeaderTimeout
+	}
+	return s.rest.ReadTimeout
+}
+
+// idleTimeout is how long a caller may keep a connection without a request, 0 for
+// as long as it wants.
+func (s *Server) idleTimeout() time.Duration {
+	if s.rest.IdleTimeout != 0 {
+		return s.rest.IdleTimeout
+	}
+	return s.rest.ReadTimeout
+}
+
+func (s *Server) logf(format string, args ...any) {
+	if s.rest.ErrorLog != nil {
+		s.rest.ErrorLog.Printf(format, args...)
+	}
+}
+
+// Shutdown is as that of [http.Server]: it accepts no more, closes connections on
+// which nothing is under way, and waits for the others until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.end()
+	s.rest.SetKeepAlivesEnabled(false) // and not yet Shutdown, as some may still be handed over
+	const glance = 5 * time.Millisecond
+	ticker := time.NewTicker(glance)
+	defer ticker.Stop()
+	for s.closeIdle() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return s.rest.Shutdown(ctx)
+}
+
+// Close is as that of [http.Server]: it closes all connections.
+func (s *Server) Close() error {
+	s.end()
+	s.mu.Lock()
+	for c := range s.callers {
+		_ = c.conn.Close()
+	}
+	s.mu.Unlock()
+	return s.rest.Close()
+}
+
+// end has Serve end.
+func (s *Server) end() {
+	s.ending.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+}
+
+// unspoken is how long a connection over which nothing has come may be on its
+// way to a first request; net/http's.
+const unspoken = 5 * time.Second
+
+// closeIdle closes connections on which nothing is under way, and returns how
+// many others there are.
+func (s *Server) closeIdle() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.callers {
+		if c.state.CompareAndSwap(stateIdle, stateClosed) ||
+			time.Since(c.since) > unspoken && c.state.CompareAndSwap(stateNew, stateClosed) {
+			_ = c.conn.Close()
+			delete(s.callers, c)
+		}
+	}
+	return len(s.callers)
+}
+
+// handedOver is what the other server listens on.
+type handedOver struct {
+	address net.Addr
+	conns   chan net.Conn
+	closed  chan struct{}
+	close   sync.Once
+}
+
+func (l *handedOver) add(c net.Conn) {
+	select {
+	case l.conns <- c:
+	case <-l.closed:
+		_ = c.Close()
+	}
+}
 
 // Accept implements [net.Listener].
-func (l listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{
-		Conn:   nc,
-		reads:  deadline{set: nc.SetReadDeadline},
-		writes: deadline{set: nc.SetWriteDeadline},
-	}, nil
-}
-
-// A conn differs from its net.Conn in nothing that can be seen, but for the
-// time that it takes to read a single byte.
-type conn struct {
-	net.Conn
-	reads, writes deadline
-	ahead         pause
-	taken         atomic.Bool // no server has it any more
-}
-
-// Read implements [net.Conn].
-func (c *conn) Read(p []byte) (int, error) {
-	if len(p) == 1 && !c.taken.Load() && !c.ahead.wait(&c.reads) { // the server reads ahead
-		return 0, os.ErrDeadlineExceeded
-	}
-	for {
-		c.reads.begin()
-		n, err := c.Conn.Read(p)
-		if again := c.reads.end(err); n > 0 || !again {
-			return n, err
-		}
+func (l *handedOver) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
 	}
 }
 
-// Write implements [net.Conn].
-func (c *conn) Write(p []byte) (int, error) {
-	written := 0
-	for {
-		c.writes.begin()
-		n, err := c.Conn.Write(p[written:])
-		written += n
-		if again := c.writes.end(err); !again {
-			return written, err
-		}
-	}
-}
-
-// SetReadDeadline implements [net.Conn].
-func (c *conn) SetReadDeadline(t time.Time) error {
-	err := c.reads.to(t)
-	if c.reads.hasPassed() {
-		c.ahead.end()
-	}
-	return err
-}
-
-// SetWriteDeadline implements [net.Conn].
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.writes.to(t) }
-
-// SetDeadline implements [net.Conn]. The server calls it when it hands the
-// connection over, and never before.
-func (c *conn) SetDeadline(t time.Time) error {
-	c.taken.Store(true)
-	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
-}
-
-// CloseWrite tells the caller that nothing more will come.
-func (c *conn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// Close implements [net.Conn].
-func (c *conn) Close() error {
-	err := c.Conn.Close()
-	c.ahead.end()
-	return err
-}
-
-// A deadline is one of a connection's two. The connection itself is only told
-// of one while a call may wait, and of none that is later than what it was told
-// before: when that passes too early, the call begins again.
-type deadline struct {
-	set func(time.Time) error // of the connection
-
-	mu    sync.Mutex
-	at    time.Time // zero if there is none
-	told  time.Time // what the connection has; zero if nothing
-	calls int       // that may wait
-}
-
-// to changes the deadline.
-func (d *deadline) to(t time.Time) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.at = t
-	if d.calls > 0 {
-		return d.tell()
-	}
+// Close implements [net.Listener].
+func (l *handedOver) Close() error {
+	l.close.Do(func() { close(l.closed) })
 	return nil
 }
 
-// tell makes sure that no call waits beyond the deadline. d.mu is held.
-func (d *deadline) tell() error {
-	if d.at.IsZero() || !d.told.IsZero() && !d.told.After(d.at) {
-		return nil
-	}
-	d.told = d.at
-	return d.set(d.told)
-}
-
-// begin is called before a call that may wait.
-func (d *deadline) begin() {
-	d.mu.Lock()
-	d.calls++
-	_ = d.tell() // the call has the same error
-	d.mu.Unlock()
-}
-
-// end is called after it, with its error. It reports whether the call has to
-// begin again, because what has passed was not the deadline.
-func (d *deadline) end(err error) (again bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.calls--
-	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || d.passed() {
-		return false
-	}
-	d.told = d.at
-	return d.set(d.told) == nil
-}
-
-func (d *deadline) hasPassed() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.passed()
-}
-
-func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
-
-// readAhead is how long a request takes before its caller is watched.
-const readAhead = 5 * time.Millisecond
-
-// A pause keeps a reader waiting that is in no hurry.
-type pause struct {
-	mu     sync.Mutex
-	paused bool
-	over   chan struct{} // an element for each pause that has ended
-	timer  *time.Timer
-}
-
-// wait returns true after readAhead or when end is called, and false if the
-// deadline has passed.
-func (p *pause) wait(d *deadline) bool {
-	p.mu.Lock()
-	if d.hasPassed() {
-		p.mu.Unlock()
-		return false
-	}
-	if p.paused { // by another reader, who is the one that is woken
-		p.mu.Unlock()
-		return true
-	}
-	p.paused = true
-	if p.timer == nil {
-		p.over = make(chan struct{}, 1)
-		p.timer = time.AfterFunc(readAhead, p.end)
-	} else {
-		p.timer.Reset(readAhead)
-	}
-	p.mu.Unlock()
-	<-p.over
-	return !d.hasPassed()
-}
-
-// end ends a pause, if there is one.
-func (p *pause) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.paused {
-		p.paused = false
-		p.timer.Stop()
-		p.over <- struct{}{}
-	}
-}
+// Addr implements [net.Listener].
+func (l *handedOver) Addr() net.Addr { return l.address }

@@ -15,21 +15,51 @@ import (
 	"time"
 )
 
-// serve serves h over connections of ours, and returns a function that connects.
-func serve(t *testing.T, s *http.Server, h http.HandlerFunc) (dial func() (*net.TCPConn, *bufio.Reader)) {
+// A starter serves h, and returns a function that connects.
+type starter func(t *testing.T, s *http.Server, h http.HandlerFunc) (dial func() (*net.TCPConn, *bufio.Reader))
+
+// A served is a [http.Server], or does as one.
+type served interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
+// A listening is net/http's server with connections of ours.
+type listening struct{ *http.Server }
+
+func (s listening) Serve(l net.Listener) error { return s.Server.Serve(Listen(l)) }
+
+// onBoth runs a test with net/http's server, and with ours.
+func onBoth(t *testing.T, test func(t *testing.T, serve starter)) {
+	for name, of := range map[string]func(*http.Server) served{
+		"net/http": func(s *http.Server) served { return listening{s} },
+		"ours":     func(s *http.Server) served { return NewServer(s) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(t *testing.T, s *http.Server, h http.HandlerFunc) func() (*net.TCPConn, *bufio.Reader) {
+				t.Helper()
+				s.Handler, s.ErrorLog = h, slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+				return start(t, of(s))
+			})
+		})
+	}
+}
+
+// start has a server serve, and returns a function that connects.
+func start(t *testing.T, s served) (dial func() (*net.TCPConn, *bufio.Reader)) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Handler, s.ErrorLog = h, slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.Serve(Listen(l))
+		_ = s.Serve(l)
 	}()
 	t.Cleanup(func() {
-		s.Close()
+		_ = s.Close()
 		<-ended
 	})
 	return func() (*net.TCPConn, *bufio.Reader) {
@@ -42,8 +72,8 @@ func serve(t *testing.T, s *http.Server, h http.HandlerFunc) (dial func() (*net.
 	}
 }
 
-// answer reads an answer.
-func answer(t *testing.T, in *bufio.Reader) (status int, body string) {
+// readAnswer reads an answer.
+func readAnswer(t *testing.T, in *bufio.Reader) (status int, body string) {
 	t.Helper()
 	res, err := http.ReadResponse(in, nil)
 	if err != nil {
@@ -65,19 +95,23 @@ func request(path, body string) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: shop.example\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
-func TestKeepAlive(t *testing.T) {
+func TestKeepAlive(t *testing.T) { onBoth(t, testKeepAlive) }
+
+func testKeepAlive(t *testing.T, serve starter) {
 	c, in := serve(t, &http.Server{ReadHeaderTimeout: time.Minute, IdleTimeout: time.Minute}, echo)()
 	for i := range 50 {
 		path := fmt.Sprintf("/%d", i)
 		io.WriteString(c, request(path, "hello"))
-		if status, body := answer(t, in); status != http.StatusOK || body != path+" hello <nil>" {
+		if status, body := readAnswer(t, in); status != http.StatusOK || body != path+" hello <nil>" {
 			t.Fatalf("%s: got %d and %q", path, status, body)
 		}
 	}
 }
 
 // TestPipelined has requests come while the server still has the one before.
-func TestPipelined(t *testing.T) {
+func TestPipelined(t *testing.T) { onBoth(t, testPipelined) }
+
+func testPipelined(t *testing.T, serve starter) {
 	for name, wait := range map[string]time.Duration{"at once": 0, "slowly": 2 * readAhead} {
 		t.Run(name, func(t *testing.T) {
 			c, in := serve(t, &http.Server{}, func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +123,7 @@ func TestPipelined(t *testing.T) {
 			})()
 			io.WriteString(c, request("/1", "a")+request("/2", "b")+request("/3", "c"))
 			for i, want := range []string{"/1 a <nil>", "/2 b <nil>", "/3 c <nil>"} {
-				if status, body := answer(t, in); status != http.StatusOK || body != want {
+				if status, body := readAnswer(t, in); status != http.StatusOK || body != want {
 					t.Errorf("%d: got %d and %q, want %q", i, status, body, want)
 				}
 			}
@@ -97,7 +131,9 @@ func TestPipelined(t *testing.T) {
 	}
 }
 
-func TestExpect(t *testing.T) {
+func TestExpect(t *testing.T) { onBoth(t, testExpect) }
+
+func testExpect(t *testing.T, serve starter) {
 	c, in := serve(t, &http.Server{}, echo)()
 	for range 2 {
 		io.WriteString(c, "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
@@ -105,7 +141,7 @@ func TestExpect(t *testing.T) {
 			t.Fatalf("got %v and %v, want 100", res, err)
 		}
 		io.WriteString(c, "hello")
-		if status, body := answer(t, in); status != http.StatusOK || body != "/ hello <nil>" {
+		if status, body := readAnswer(t, in); status != http.StatusOK || body != "/ hello <nil>" {
 			t.Errorf("got %d and %q", status, body)
 		}
 	}
@@ -113,7 +149,9 @@ func TestExpect(t *testing.T) {
 
 // TestHijack has the connection handed over before and after the server has
 // read ahead, with and without bytes that it has read.
-func TestHijack(t *testing.T) {
+func TestHijack(t *testing.T) { onBoth(t, testHijack) }
+
+func testHijack(t *testing.T, serve starter) {
 	for _, wait := range []time.Duration{0, 2 * readAhead} {
 		for _, early := range []string{"", "early "} {
 			t.Run(fmt.Sprintf("%v %q", wait, early), func(t *testing.T) {
@@ -151,7 +189,9 @@ func TestHijack(t *testing.T) {
 }
 
 // TestTimeouts has callers that stay silent, of whom the server takes leave.
-func TestTimeouts(t *testing.T) {
+func TestTimeouts(t *testing.T) { onBoth(t, testTimeouts) }
+
+func testTimeouts(t *testing.T, serve starter) {
 	const patience = 500 * time.Millisecond
 	for name, tt := range map[string]struct {
 		server     *http.Server
@@ -172,7 +212,7 @@ func TestTimeouts(t *testing.T) {
 			c, in := serve(t, tt.server, echo)()
 			io.WriteString(c, tt.says)
 			if tt.want != "" {
-				if status, body := answer(t, in); status != http.StatusOK || body != tt.want {
+				if status, body := readAnswer(t, in); status != http.StatusOK || body != tt.want {
 					t.Errorf("got %d and %q, want %q", status, body, tt.want)
 				}
 			}
@@ -188,7 +228,9 @@ func TestTimeouts(t *testing.T) {
 
 // TestSlowBody has a body that takes longer than the head may, and one whose
 // handler has set a time for it.
-func TestSlowBody(t *testing.T) {
+func TestSlowBody(t *testing.T) { onBoth(t, testSlowBody) }
+
+func testSlowBody(t *testing.T, serve starter) {
 	const patience = 500 * time.Millisecond
 	t.Run("taken", func(t *testing.T) {
 		c, in := serve(t, &http.Server{ReadHeaderTimeout: patience}, echo)()
@@ -197,7 +239,7 @@ func TestSlowBody(t *testing.T) {
 			<-time.After(patience / 3)
 			io.WriteString(c, piece)
 		}
-		if status, body := answer(t, in); status != http.StatusOK || body != "/ hello <nil>" {
+		if status, body := readAnswer(t, in); status != http.StatusOK || body != "/ hello <nil>" {
 			t.Errorf("got %d and %q, want the body", status, body)
 		}
 	})
@@ -216,7 +258,9 @@ func TestSlowBody(t *testing.T) {
 }
 
 // TestCallerLeaves ends the context of a request whose caller has gone.
-func TestCallerLeaves(t *testing.T) {
+func TestCallerLeaves(t *testing.T) { onBoth(t, testCallerLeaves) }
+
+func testCallerLeaves(t *testing.T, serve starter) {
 	for name, says := range map[string]string{"no body": "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n", "a body": request("/", "hello")} {
 		t.Run(name, func(t *testing.T) {
 			called, gone := make(chan struct{}), make(chan error, 1)
@@ -237,7 +281,9 @@ func TestCallerLeaves(t *testing.T) {
 }
 
 // TestWriteTimeout gives up a caller that takes nothing.
-func TestWriteTimeout(t *testing.T) {
+func TestWriteTimeout(t *testing.T) { onBoth(t, testWriteTimeout) }
+
+func testWriteTimeout(t *testing.T, serve starter) {
 	got := make(chan error, 1)
 	c, _ := serve(t, &http.Server{}, func(w http.ResponseWriter, _ *http.Request) {
 		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Millisecond))

@@ -72,7 +72,7 @@ func TestTLSKeepAlive(t *testing.T) {
 	for i := range 50 {
 		path := fmt.Sprintf("/%d", i)
 		io.WriteString(c, request(path, body))
-		if status, got := answer(t, in); status != http.StatusOK || got != path+" "+body+" <nil>" {
+		if status, got := readAnswer(t, in); status != http.StatusOK || got != path+" "+body+" <nil>" {
 			t.Fatalf("%s: got %d and %d bytes", path, status, len(got))
 		}
 	}
@@ -91,7 +91,7 @@ func TestTLSPipelined(t *testing.T) {
 	in := bufio.NewReader(c)
 	io.WriteString(c, request("/1", "a")+request("/2", "b")+request("/3", "c"))
 	for i, want := range []string{"/1 a <nil>", "/2 b <nil>", "/3 c <nil>"} {
-		if status, body := answer(t, in); status != http.StatusOK || body != want {
+		if status, body := readAnswer(t, in); status != http.StatusOK || body != want {
 			t.Errorf("%d: got %d and %q, want %q", i, status, body, want)
 		}
 	}
@@ -125,7 +125,7 @@ func TestTLSTimeouts(t *testing.T) {
 				in := bufio.NewReader(c)
 				io.WriteString(c, tt.says)
 				if tt.want != "" {
-					if status, body := answer(t, in); status != http.StatusOK || body != tt.want {
+					if status, body := readAnswer(t, in); status != http.StatusOK || body != tt.want {
 						t.Errorf("got %d and %q, want %q", status, body, tt.want)
 					}
 				}
@@ -152,7 +152,7 @@ func TestTLSSlowBody(t *testing.T) {
 			<-time.After(patience / 3)
 			io.WriteString(c, piece)
 		}
-		if status, body := answer(t, bufio.NewReader(c)); status != http.StatusOK || body != "/ hello <nil>" {
+		if status, body := readAnswer(t, bufio.NewReader(c)); status != http.StatusOK || body != "/ hello <nil>" {
 			t.Errorf("got %d and %q, want the body", status, body)
 		}
 	})
@@ -168,7 +168,7 @@ func TestTLSSlowBody(t *testing.T) {
 		if err := <-got; !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %v, want the end of the deadline", err)
 		}
-		if status, _ := answer(t, bufio.NewReader(c)); status != http.StatusRequestTimeout {
+		if status, _ := readAnswer(t, bufio.NewReader(c)); status != http.StatusRequestTimeout {
 			t.Errorf("got %d, want %d", status, http.StatusRequestTimeout)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"auth-watchdog/watchdog/internal/http1"
 )
 
 // appendHead appends the head of a request to b.
@@ -25,11 +27,11 @@ func appendHead(b []byte, r *http.Request) ([]byte, error) {
 		target = host
 	}
 	switch {
-	case !isToken(method):
+	case !http1.IsToken(method):
 		return b, fmt.Errorf("invalid method %q", method)
-	case !isTarget(target):
+	case !http1.IsTarget(target):
 		return b, fmt.Errorf("invalid request target %q", target)
-	case host == "" || !isTarget(host):
+	case host == "" || !http1.IsTarget(host):
 		return b, fmt.Errorf("invalid host %q", host)
 	}
 	b = append(b, method...)
@@ -43,11 +45,11 @@ func appendHead(b []byte, r *http.Request) ([]byte, error) {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer": // said by the request's fields
 			continue
 		}
-		if !isToken(name) || isFraming(name) {
+		if !http1.IsToken(name) || isFraming(name) {
 			return b, fmt.Errorf("invalid header name %q", name)
 		}
 		for _, value := range values {
-			if !isValue(value) {
+			if !http1.IsValue(value) {
 				return b, fmt.Errorf("invalid value of the header %s", name)
 			}
 			b = append(b, name...)
@@ -216,41 +218,3 @@ func uploadChunks(w io.Writer, body io.Reader, buf []byte) error {
 type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
-
-// The characters of RFC 9110 §5.6.2, and those that a header's value may have
-// (§5.5, with what lies above ASCII).
-var tokens = func() (table [256]bool) {
-	for c := range table {
-		table[c] = c > ' ' && c < 0x7f && !strings.ContainsRune(`"(),/:;<=>?@[\]{}`, rune(c))
-	}
-	return table
-}()
-
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !tokens[s[i]] {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// isTarget reports whether s ends a word of the request's first lines nowhere
-// but at its end.
-func isTarget(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"net/textproto"
 	"strings"
+
+	"auth-watchdog/watchdog/internal/http1"
 )
 
 // parseHead reads the head of a plain answer into res: an HTTP/1.1 status from
@@ -22,7 +23,7 @@ func parseHead(res *http.Response, b []byte, method string) (size int) {
 	head := string(b[:end+2])
 	line, rest, _ := strings.Cut(head[len(version):], "\r\n")
 	status, ok := parseStatus(line)
-	if !ok || !isValue(line) {
+	if !ok || !http1.IsValue(line) {
 		return 0
 	}
 	*res = http.Response{
@@ -34,14 +35,14 @@ func parseHead(res *http.Response, b []byte, method string) (size int) {
 	res.Header = make(http.Header, lines)
 	values := make([]string, lines)
 	for i := range lines {
-		name, value, after, ok := cutLine(rest)
+		name, value, after, ok := http1.CutField(rest)
 		if !ok {
 			return 0
 		}
 		rest = after
 		switch name {
 		case "Content-Length":
-			if res.ContentLength, ok = parseLength(value); !ok {
+			if res.ContentLength, ok = http1.ParseLength(value); !ok {
 				return 0
 			}
 		case "Connection":
@@ -65,37 +66,6 @@ func parseHead(res *http.Response, b []byte, method string) (size int) {
 	return end + 4
 }
 
-// cutLine takes a header and its line's end off a head. It is not ok about what
-// is not written as it should be.
-func cutLine(s string) (name, value, rest string, ok bool) {
-	colon, upper, canonical := 0, true, true
-	for ; colon < len(s) && s[colon] != ':'; colon++ {
-		c := s[colon]
-		if !tokens[c] {
-			return "", "", "", false
-		}
-		canonical = canonical && (upper && (c < 'a' || c > 'z') || !upper && (c < 'A' || c > 'Z'))
-		upper = c == '-'
-	}
-	end := colon + 1
-	for ; end < len(s) && (s[end] >= ' ' && s[end] != 0x7f || s[end] == '\t'); end++ {
-	}
-	if colon == 0 || end+1 >= len(s) || s[end] != '\r' || s[end+1] != '\n' {
-		return "", "", "", false
-	}
-	if name = s[:colon]; !canonical {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-	}
-	from, to := colon+1, end
-	for from < to && (s[from] == ' ' || s[from] == '\t') {
-		from++
-	}
-	for from < to && (s[to-1] == ' ' || s[to-1] == '\t') {
-		to--
-	}
-	return name, s[from:to], s[end+2:], true
-}
-
 // parseStatus reads "200 OK", and "200" without words.
 func parseStatus(s string) (status int, ok bool) {
 	if len(s) < 3 || len(s) > 3 && s[3] != ' ' {
@@ -108,19 +78,6 @@ func parseStatus(s string) (status int, ok bool) {
 		status = status*10 + int(s[i]-'0')
 	}
 	return status, status >= http.StatusOK
-}
-
-func parseLength(s string) (n int64, ok bool) {
-	if s == "" || len(s) > 18 {
-		return 0, false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(s[i]-'0')
-	}
-	return n, true
 }
 
 // hasBody reports whether an answer that parseHead has read has a body.
