@@ -49,6 +49,7 @@
 //	0  internal/limit      bounds how many, how much and how often
 //	1  internal/transport  sends requests to a server over connections that it keeps
 //	1  internal/inbound    serves callers over connections that they keep
+//	0  internal/socket     reads and writes connections without package net's precautions
 //	0  internal/reply      answers a request that does not reach the function
 //	0  internal/headers    knows header names in every spelling
 //	0  internal/http1      knows how the lines of HTTP/1.1 are written

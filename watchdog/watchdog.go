@@ -270,8 +270,8 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan str
 // request leaves behind is soon as much.
 const gcPercent = 400
 
-// Tune fits Go's runtime to a process that is nothing but this watchdog. What GOMEMLIMIT, GOGC and GOMAXPROCS say in the environment
-// stays.
+// Tune fits Go's runtime to a process that is nothing but this watchdog. What
+// GOMEMLIMIT and GOGC say in the environment stays.
 func (w *Watchdog) Tune(environ []string) {
 	given := func(name string) bool {
 		return slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
@@ -281,11 +281,6 @@ func (w *Watchdog) Tune(environ []string) {
 	}
 	if !given("GOMEMLIMIT") {
 		debug.SetMemoryLimit(w.memoryLimit())
-	}
-	if !given("GOMAXPROCS") {
-		// The other half is the function's: a thread of ours that looks for work
-		// takes processor time from it, and every answer makes one look.
-		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	}
 }
 

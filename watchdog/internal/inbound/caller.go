@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"auth-watchdog/watchdog/internal/socket"
 )
 
 // What a connection is at.
@@ -62,15 +64,8 @@ func newCaller(ctx context.Context, s *Server, nc net.Conn) *caller {
 			c.from, c.to = 0, 0
 		}
 		var n int
-		for {
-			n, c.failure = syscall.Read(int(fd), c.buffer[c.to:])
-			if c.failure != syscall.EINTR { //nolint:errorlint // of a system call
-				break
-			}
-		}
-		if n > 0 {
-			c.to += n
-		}
+		n, c.failure = socket.Read(fd, c.buffer[c.to:])
+		c.to += n
 		if c.failure == syscall.EAGAIN && !c.atOnce { //nolint:errorlint // of a system call
 			c.release()
 			return false

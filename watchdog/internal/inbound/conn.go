@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"auth-watchdog/watchdog/internal/socket"
 )
 
 // Listen returns l with connections that are cheap for a [http.Server]. For each
@@ -40,7 +42,7 @@ type conn struct {
 
 func newConn(nc net.Conn) *conn {
 	return &conn{
-		Conn:   nc,
+		Conn:   socket.New(nc),
 		reads:  deadline{set: nc.SetReadDeadline},
 		writes: deadline{set: nc.SetWriteDeadline},
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"auth-watchdog/watchdog/internal/socket"
 )
 
 // readBuffer is the size of what is read of a connection at once; an answer's
@@ -37,7 +39,7 @@ type conn struct {
 }
 
 func newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, room: math.MaxInt64}
+	c := &conn{Conn: socket.New(nc), room: math.MaxInt64}
 	c.in = bufio.NewReaderSize((*limitedConn)(c), readBuffer)
 	c.abort = c.close
 	if s, ok := nc.(syscall.Conn); ok {
@@ -45,8 +47,8 @@ func newConn(nc net.Conn) *conn {
 	}
 	c.look = func(fd uintptr) bool {
 		var b [1]byte
-		_, err := syscall.Read(int(fd), b[:])
-		c.quiet = err == syscall.EAGAIN //nolint:errorlint // of a system call
+		_, err := socket.Read(fd, b[:])
+		c.quiet = errors.Is(err, syscall.EAGAIN)
 		return true
 	}
 	return c

@@ -105,9 +105,9 @@ func noGoroutines() {
 	}
 }
 
-// socket returns a path for a unix socket. It is not in t.TempDir, whose names
+// unixSocket returns a path for a unix socket. It is not in t.TempDir, whose names
 // are longer than a socket's may be.
-func socket(t *testing.T) string {
+func unixSocket(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "transport")
 	if err != nil {
@@ -207,7 +207,7 @@ type server struct {
 // answer. It has seen everything when wait returns.
 func scripted(t *testing.T, script func(*peer)) *server {
 	t.Helper()
-	s := &server{path: socket(t)}
+	s := &server{path: unixSocket(t)}
 	l, err := net.Listen("unix", s.path)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +256,7 @@ type connectionKey struct{}
 // served serves h with net/http's server.
 func served(t *testing.T, h http.HandlerFunc) *server {
 	t.Helper()
-	s := &server{path: socket(t)}
+	s := &server{path: unixSocket(t)}
 	l, err := net.Listen("unix", s.path)
 	if err != nil {
 		t.Fatal(err)
