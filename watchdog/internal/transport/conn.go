@@ -32,10 +32,14 @@ type conn struct {
 	unwatched *exchange
 	alarm     time.Time // of the connection's read deadline; zero if there is none
 
-	// For isQuiet.
-	raw   syscall.RawConn
-	look  func(fd uintptr) bool
-	quiet bool
+	// For isQuiet and ask.
+	raw     syscall.RawConn // nil if the connection has no socket
+	look    func(fd uintptr) bool
+	quiet   bool
+	start   func(fd uintptr) bool
+	started bool
+	text    []byte // what start has not written yet
+	failure error  // of start
 }
 
 func newConn(nc net.Conn) *conn {
@@ -46,10 +50,23 @@ func newConn(nc net.Conn) *conn {
 		c.raw, _ = s.SyscallConn()
 	}
 	c.look = func(fd uintptr) bool {
-		var b [1]byte
-		_, err := socket.Read(fd, b[:])
-		c.quiet = errors.Is(err, syscall.EAGAIN)
+		c.listen(fd)
 		return true
+	}
+	c.start = func(fd uintptr) bool {
+		if c.started { // and something has come since
+			return true
+		}
+		c.started = true
+		if c.reused && !c.listen(fd) {
+			return true
+		}
+		for len(c.text) > 0 && c.failure == nil {
+			var n int
+			n, c.failure = socket.Write(fd, c.text)
+			c.text = c.text[n:]
+		}
+		return c.failure != nil
 	}
 	return c
 }
@@ -76,6 +93,14 @@ func (c *conn) clearAlarm() {
 	_ = c.SetReadDeadline(c.alarm)
 }
 
+// listen finds out whether a connection is open and nothing has come on it.
+func (c *conn) listen(fd uintptr) bool {
+	var b [1]byte
+	_, err := socket.Read(fd, b[:])
+	c.quiet = errors.Is(err, syscall.EAGAIN)
+	return c.quiet
+}
+
 // isQuiet reports whether an idle connection is open and nothing has come on
 // it.
 func (c *conn) isQuiet() bool {
@@ -85,6 +110,30 @@ func (c *conn) isQuiet() bool {
 	c.quiet = false
 	return c.raw.Read(c.look) == nil && c.quiet
 }
+
+// ask writes a request and waits for the beginning of the answer, or for the
+// alarm, if an idle connection is quiet. What it does at once would otherwise take a
+// look for an answer that cannot have come yet. It returns how much it has
+// written.
+func (c *conn) ask(text []byte) (n int, err error) {
+	c.started, c.quiet, c.text, c.failure = false, true, text, nil
+	err = c.raw.Read(c.start)
+	n = len(text) - len(c.text)
+	c.text = nil
+	switch {
+	case !c.quiet:
+		return n, errNotQuiet
+	case c.failure != nil && !errors.Is(c.failure, syscall.EAGAIN):
+		return n, c.failure
+	case c.started && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)): // of which the next read is told again
+		return n, nil
+	}
+	return n, err
+}
+
+// errNotQuiet is why a connection is not used again: the server has closed it, or
+// said something without being asked, which must not become somebody's answer.
+var errNotQuiet = errors.New("the connection is not idle any more")
 
 // A limitedConn reads no more than it may.
 type limitedConn conn

@@ -37,13 +37,19 @@ type exchange struct {
 const lateUpload = 50 * time.Millisecond
 
 // do sends the request and reads the answer up to its body.
-func (x *exchange) do(out outgoing) (*http.Response, error) {
+func (x *exchange) do(out outgoing, now time.Time) (*http.Response, error) {
 	c, r := x.conn, x.request
 	c.unwatched = x
-	if out.rest != 0 || len(out.text) > largestText || !c.setAlarm(time.Now()) {
-		x.watch() // to write may take long
+	n, err := 0, error(nil)
+	if out.isBrief() && c.raw != nil && c.setAlarm(now) {
+		n, err = c.ask(out.text)
 	}
-	n, err := c.Write(out.text)
+	if err == nil && n < len(out.text) {
+		x.watch() // to write may take long
+		var more int
+		more, err = c.Write(out.text[n:])
+		n += more
+	}
 	x.sent = n > 0
 	switch {
 	case err != nil && !x.sent:

@@ -124,6 +124,9 @@ type outgoing struct {
 	waits bool   // the body is not sent before the server wants it
 }
 
+// isBrief reports whether all of a request is there and takes no time to send.
+func (o *outgoing) isBrief() bool { return o.rest == 0 && len(o.text) <= largestText }
+
 // newOutgoing writes a request behind b.
 func newOutgoing(b []byte, r *http.Request) (outgoing, error) {
 	o := outgoing{rest: bodyLength(r)}

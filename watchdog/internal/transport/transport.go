@@ -90,13 +90,14 @@ func (t *Transport) Send(r *http.Request, informed Informed) (*http.Response, er
 		return nil, err
 	}
 	for {
-		c, err := t.connection(r.Context())
+		now := time.Now()
+		c, err := t.connection(r.Context(), now, out.isBrief())
 		if err != nil {
 			closeBody(r)
 			return nil, err
 		}
 		x := &exchange{transport: t, conn: c, request: r, informed: informed}
-		res, err := x.do(out)
+		res, err := x.do(out, now)
 		if err == nil {
 			return res, nil
 		}
@@ -124,13 +125,11 @@ func closeBody(r *http.Request) {
 	}
 }
 
-// connection returns one that nobody uses, or a new one.
-func (t *Transport) connection(ctx context.Context) (*conn, error) {
-	now := time.Now()
+// connection returns one that nobody uses, or a new one. If it is to be asked at
+// once, that will tell whether it is quiet.
+func (t *Transport) connection(ctx context.Context, now time.Time, atOnce bool) (*conn, error) {
 	for c := t.take(); c != nil; c = t.take() {
-		// A server may have closed it; and what it has said without being asked
-		// must not become somebody's answer.
-		if now.Sub(c.since) < t.IdleTimeout && c.setAlarm(now) && c.isQuiet() {
+		if now.Sub(c.since) < t.IdleTimeout && c.setAlarm(now) && (atOnce || c.isQuiet()) {
 			c.reused = true
 			return c, nil
 		}

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || race
 
 package socket
 
@@ -6,6 +6,9 @@ import (
 	"errors"
 	"syscall"
 )
+
+// Package syscall tells the race detector that what is written happens before it
+// is read.
 
 func read(fd uintptr, p []byte) (int, syscall.Errno) {
 	return errno(syscall.Read(int(fd), p)) //nolint:gosec // a descriptor
