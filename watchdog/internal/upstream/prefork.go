@@ -17,13 +17,11 @@ const (
 	longestPause  = 10 * time.Second
 )
 
-// headStart is how long a process that was taken has, unless it ends earlier,
-// before another is started: the start would take processor time from it.
-const headStart = 20 * time.Millisecond
-
-// lastBytes is how long the end of an answer takes, once its process has ended,
-// to be on its way: while a process is started, little else is done.
-const lastBytes = 5 * time.Millisecond
+// quiet is how long none may have been taken, nor one that was taken have ended,
+// before others are started: a start would take processor time from the answer,
+// from its last bytes, and from the next request. A request that finds none left
+// has all of them started at once, so that those behind it are undisturbed again.
+const quiet = 20 * time.Millisecond
 
 // spares are processes that were started ahead and wait for a request. Each is
 // taken once. A nil *spares has none.
@@ -40,7 +38,9 @@ type spares struct {
 	waiting   []*spare // the oldest first, as it is the most likely to be ready
 	round     int      // of renewals
 	pause     time.Duration
-	notBefore time.Time // of the next start
+	notBefore time.Time   // of the next start, as one has failed
+	busyUntil time.Time   // so that it is not quiet before
+	calm      *time.Timer // changed when it is
 }
 
 // A spare is a process that was started ahead.
@@ -60,29 +60,41 @@ const (
 )
 
 func newSpares(want int, start func() (*task, error), lines func() *Lines, log *slog.Logger) *spares {
-	return &spares{want: want, start: start, lines: lines, log: log, changed: make(chan struct{}, 1)}
+	s := &spares{want: want, start: start, lines: lines, log: log, changed: make(chan struct{}, 1)}
+	s.calm = time.AfterFunc(quiet, s.change)
+	return s
 }
 
 // run starts processes until ctx ends. None that was not taken is left then,
 // and none that was taken when run returns.
 func (s *spares) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if missing, pause := s.missing(); missing && pause <= 0 {
-			s.add()
-		} else {
-			s.idle(ctx, missing, pause)
+		missing, pause := s.missing()
+		if missing == 0 || pause > 0 {
+			s.idle(ctx, missing > 0, pause)
+			continue
+		}
+		for range missing {
+			if !s.add() {
+				break
+			}
 		}
 	}
 	s.drop()
 	s.watched.Wait()
 }
 
-// missing reports whether there are too few, and how long they are not to be
-// started yet.
-func (s *spares) missing() (bool, time.Duration) {
+// missing returns how many are to be started, and how long not yet.
+func (s *spares) missing() (int, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.waiting) < s.want, time.Until(s.notBefore)
+	return s.want - len(s.waiting), max(time.Until(s.notBefore), time.Until(s.busyUntil))
+}
+
+// busy puts off the next start, s.mu being held.
+func (s *spares) busy() {
+	s.busyUntil = time.Now().Add(quiet)
+	s.calm.Reset(quiet)
 }
 
 // idle waits until there may be something to start.
@@ -108,8 +120,8 @@ func (s *spares) change() {
 	}
 }
 
-// add starts a process.
-func (s *spares) add() {
+// add starts a process and reports whether it could.
+func (s *spares) add() bool {
 	s.mu.Lock()
 	round := s.round
 	s.mu.Unlock()
@@ -118,7 +130,7 @@ func (s *spares) add() {
 	defer s.mu.Unlock()
 	if err != nil {
 		s.failed(err, 0)
-		return
+		return false
 	}
 	t.lines.change(s.lines())
 	p := &spare{task: t, born: time.Now()}
@@ -130,6 +142,7 @@ func (s *spares) add() {
 	}
 	s.watched.Go(func() { s.watch(p) })
 	go p.logErrors() // or it would have to wait once the pipe is full
+	return true
 }
 
 // watch waits for a process to end and, if it was never used, leaves nothing
@@ -143,9 +156,11 @@ func (s *spares) watch(p *spare) {
 		s.change()
 	}
 	isTaken := p.fate == taken
+	if isTaken {
+		s.busy()
+	}
 	s.mu.Unlock()
 	if isTaken {
-		time.AfterFunc(lastBytes, s.change)
 		return
 	}
 	p.kill() // what it has left behind
@@ -186,9 +201,11 @@ func (s *spares) take() *task {
 		p.fate = taken
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 		s.pause = 0
-		time.AfterFunc(headStart, s.change)
+		s.busy()
 		return p.task
 	}
+	s.busyUntil = time.Time{}
+	s.change()
 	return nil
 }
 
@@ -201,7 +218,7 @@ func (s *spares) drop() {
 		p.kill()
 	}
 	s.waiting, s.round = nil, s.round+1
-	s.pause, s.notBefore = 0, time.Time{}
+	s.pause, s.notBefore, s.busyUntil = 0, time.Time{}, time.Time{}
 }
 
 // renew puts others in the place of those that wait.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -150,6 +151,45 @@ func TestPreforkTakesNoneThatHasEnded(t *testing.T) {
 	}
 	alive.kill()
 	alive.wait()
+}
+
+// TestPreforkStartsWhenQuiet: while requests come and end nothing is started,
+// unless one has found none.
+func TestPreforkStartsWhenQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		program := newProgram(Process{Command: sh("cat")}, false)
+		s := newSpares(2, nil, nil, discard)
+		for range 2 {
+			p, err := program.start(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.close()
+			defer p.wait()
+			defer p.kill()
+			s.waiting = append(s.waiting, &spare{task: p})
+		}
+		var first *spare
+		for _, step := range []struct {
+			name    string
+			after   time.Duration
+			do      func()
+			missing int
+			pause   time.Duration
+		}{
+			{"one is taken", time.Hour, func() { first = s.waiting[0]; s.take() }, 1, quiet},
+			{"it ends", quiet / 2, func() { first.kill(); s.watch(first) }, 1, quiet},
+			{"it gets quiet", quiet, func() {}, 1, 0},
+			{"the last is taken", time.Hour, func() { s.take() }, 2, quiet},
+			{"none is left", 0, func() { s.take() }, 2, 0},
+		} {
+			time.Sleep(step.after)
+			step.do()
+			if missing, pause := s.missing(); missing != step.missing || max(pause, 0) != step.pause {
+				t.Errorf("%s: got %d missing for %v, want %d for %v", step.name, missing, pause, step.missing, step.pause)
+			}
+		}
+	})
 }
 
 // TestPreforkPauses: a program that always ends is not started without a pause,
