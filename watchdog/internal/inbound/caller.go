@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -215,6 +216,7 @@ func (c *caller) take() {
 type exchange struct {
 	caller  *caller
 	request *http.Request
+	url     url.URL
 	context requestContext
 	answer  answer
 }

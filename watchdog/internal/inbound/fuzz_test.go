@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func FuzzParseHead(f *testing.F) {
 		if strings.Contains(head, "\r\n\r\n") || !strings.HasSuffix(head, "\r\n") { // not what is looked at
 			return
 		}
-		got := &http.Request{}
+		got := &http.Request{URL: &url.URL{}}
 		if !parseHead(got, head) {
 			return
 		}
@@ -125,7 +126,7 @@ func TestParseHead(t *testing.T) {
 		for _, text := range tt.texts {
 			head, _, _ := strings.Cut(text, "\r\n\r\n")
 			waits := strings.Contains(text, "short") || len(head) > readBuffer // that is not for the head to say
-			if got := parseHead(&http.Request{}, head+"\r\n"); got != tt.want && !waits {
+			if got := parseHead(&http.Request{URL: &url.URL{}}, head+"\r\n"); got != tt.want && !waits {
 				t.Errorf("%.100q: got %t, want %t", text, got, tt.want)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 func (c *caller) request(size int) *exchange {
 	x := &exchange{caller: c}
 	x.context.begin(c)
-	r := (&http.Request{}).WithContext(&x.context)
+	r := (&http.Request{URL: &x.url}).WithContext(&x.context)
 	head := string(c.unread()[:size-len("\r\n")])
 	if !parseHead(r, head) {
 		return nil
@@ -57,8 +57,8 @@ func (b *body) Close() error {
 	return nil
 }
 
-// parseHead reads an ordinary head, without the empty line at its end, into r. It
-// is false for every other: that is for net/http to read, as which it reads its
+// parseHead reads an ordinary head, without the empty line at its end, into r, which
+// has a URL for it. It is false for every other: that is for net/http to read, as which it reads its
 // own.
 func parseHead(r *http.Request, head string) bool {
 	line, rest, _ := strings.Cut(head, "\r\n")
@@ -67,7 +67,7 @@ func parseHead(r *http.Request, head string) bool {
 	if !found || !isHTTP11 || !http1.IsToken(method) || method == http.MethodConnect {
 		return false
 	}
-	if r.URL = parseTarget(target); r.URL == nil {
+	if !parseTarget(r.URL, target) {
 		return false
 	}
 	r.Method, r.RequestURI = method, target
@@ -120,24 +120,23 @@ func parseHead(r *http.Request, head string) bool {
 // added is how many headers the stages add to a request, more or less.
 const added = 5
 
-// parseTarget reads the path and the query of a request; nil if it is anything
-// else that is asked for.
-func parseTarget(target string) *url.URL {
-	if target == "" || target[0] != '/' {
-		return nil
+// parseTarget reads the path and the query of a request. It is false if it is
+// anything else that is asked for.
+func parseTarget(u *url.URL, target string) bool {
+	if target == "" || target[0] != '/' || !http1.IsTarget(target) {
+		return false
 	}
 	path, query, asks := strings.Cut(target, "?")
-	if isPlainPath(path) && (!asks || query != "") && http1.IsTarget(query) {
-		return &url.URL{Path: path, RawQuery: query}
+	if isPlainPath(path) && (!asks || query != "") {
+		u.Path, u.RawQuery = path, query
+		return true
 	}
-	if !http1.IsTarget(target) {
-		return nil
-	}
-	u, err := url.ParseRequestURI(target)
+	parsed, err := url.ParseRequestURI(target)
 	if err != nil {
-		return nil
+		return false
 	}
-	return u
+	*u = *parsed
+	return true
 }
 
 // isPlainPath reports whether a path has only characters that package url

@@ -18,39 +18,42 @@ import (
 // A forwarding is a request on its way to the function and back.
 type forwarding struct {
 	*overHTTP
-	start   time.Time
-	writer  http.ResponseWriter
-	control *http.ResponseController
-	request *http.Request // the caller's
-	body    *callersBody  // nil if none has to be waited for
+	start    time.Time
+	writer   http.ResponseWriter
+	control  *http.ResponseController
+	request  *http.Request // the caller's, and then the function's
+	path     string        // of the caller's
+	body     *callersBody  // nil if none has to be waited for
+	duration [1]string     // as a header has it
 }
 
-// forward passes a request on and its answer back.
+// forward passes a request on and its answer back. The request is made into the
+// one that the function gets: nobody looks at it afterwards.
 func (u *overHTTP) forward(w http.ResponseWriter, r *http.Request) {
-	f := forwarding{overHTTP: u, start: time.Now(), writer: w, control: http.NewResponseController(w), request: r}
-	out := f.outgoing()
+	f := forwarding{overHTTP: u, start: time.Now(), writer: w, control: http.NewResponseController(w), request: r, path: r.URL.Path}
+	f.prepare()
 	defer f.body.end(f.control)
-	res, err := f.send(out)
+	res, err := f.send()
 	if err != nil {
 		f.failed(err)
 		return
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		f.upgrade(out, res)
+		f.upgrade(res)
 		return
 	}
 	f.answer(res)
 }
 
-func (f *forwarding) send(out *http.Request) (*http.Response, error) {
-	if err := f.wait(out.Context()); err != nil {
-		if out.Body != nil {
-			_ = out.Body.Close() // as the transport does, whatever comes of a request
+func (f *forwarding) send() (*http.Response, error) {
+	if err := f.wait(f.request.Context()); err != nil {
+		if f.request.Body != nil {
+			_ = f.request.Body.Close() // as the transport does, whatever comes of a request
 		}
 		return nil, err
 	}
-	return f.transport.Send(out, f.informed)
+	return f.transport.Send(f.request, f.informed)
 }
 
 // isHopByHop reports whether a header means the connection on which it comes
@@ -110,40 +113,36 @@ func upgradeOf(h http.Header) string {
 	return h["Upgrade"][0]
 }
 
-// outgoing makes the request that the function gets. The headers are the
-// caller's own, changed: nobody looks at them afterwards.
-func (f *forwarding) outgoing() *http.Request {
-	in := f.request
-	out := new(http.Request)
-	*out = *in
-	out.Close, out.Trailer = false, nil
-	out.URL = f.target(in.URL)
-	if out.Host == "" { // HTTP/1.0 can do without
-		out.Host = "function"
+// prepare makes the caller's request the one that the function gets.
+func (f *forwarding) prepare() {
+	r := f.request
+	r.Close, r.Trailer = false, nil
+	r.URL = f.target(r.URL)
+	if r.Host == "" { // HTTP/1.0 can do without
+		r.Host = "function"
 	}
 
-	h := out.Header
+	h := r.Header
 	upgrade := upgradeOf(h)
 	trailers := hasToken(h["Te"], "trailers")
 	removeHopByHop(h, keptHeaders)
 	if trailers {
 		h["Te"] = []string{"trailers"}
 	}
-	switch _, inMemory := in.Body.(interface{ Len() int }); {
-	case in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0:
-		out.Body = nil
+	switch _, inMemory := r.Body.(interface{ Len() int }); {
+	case r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0:
+		r.Body = nil
 	case inMemory:
 		delete(h, "Expect") // it has come already
 	default:
-		f.body = newCallersBody(in)
-		out.Body = f.body
+		f.body = newCallersBody(r)
+		r.Body = f.body
 	}
 	// With a body still on its way, two would read the caller's connection once
 	// it is another protocol's. RFC 9110 §7.8 lets an upgrade be ignored.
-	if upgrade != "" && out.Body == nil {
+	if upgrade != "" && r.Body == nil {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
 	}
-	return out
 }
 
 // target is the URL that the function is asked for.
@@ -204,7 +203,8 @@ func (f *forwarding) answer(res *http.Response) {
 		h["Content-Type"] = nil // or our server would guess one
 	}
 	addHeaders(h, res.Header)
-	setDuration(h, f.start)
+	f.duration[0] = durationOf(f.start)
+	h[durationHeader] = f.duration[:]
 	announced := len(res.Trailer)
 	for name := range res.Trailer {
 		h.Add("Trailer", name)
@@ -268,7 +268,7 @@ func (f *forwarding) failed(err error) {
 	switch {
 	case errors.Is(cause, ErrTimeout):
 		f.Report.tell(r, "exec_timeout")
-		f.Log.Warn("the function has not answered in time", "path", r.URL.Path, "seconds", time.Since(f.start).Seconds())
+		f.Log.Warn("the function has not answered in time", "path", f.path, "seconds", time.Since(f.start).Seconds())
 		reply.Write(w, http.StatusGatewayTimeout, 0)
 	case errors.Is(err, errOpen):
 		f.Report.tell(r, "open_upstream")
@@ -285,23 +285,24 @@ func (f *forwarding) failed(err error) {
 		f.Report.refuse(w, r, auth.BadBody)
 	default:
 		f.Report.tell(r, "unreachable")
-		f.Log.Error("the function can't be reached", "path", r.URL.Path, "err", err)
+		f.Log.Error("the function can't be reached", "path", f.path, "err", err)
 		reply.Write(w, http.StatusBadGateway, 0)
 	}
 }
 
 // upgrade joins the connections of caller and function, which speak another
 // protocol now.
-func (f *forwarding) upgrade(out *http.Request, res *http.Response) {
+func (f *forwarding) upgrade(res *http.Response) {
 	function, ok := res.Body.(io.ReadWriter)
-	if asked := upgradeOf(out.Header); !ok || asked == "" || !strings.EqualFold(asked, upgradeOf(res.Header)) {
+	if asked := upgradeOf(f.request.Header); !ok || asked == "" || !strings.EqualFold(asked, upgradeOf(res.Header)) {
 		_ = res.Body.Close() // or a body would be sent for as long as nobody reads it
 		f.failed(errors.New("the function has switched to another protocol than it was asked to"))
 		return
 	}
 	h := f.writer.Header()
 	addHeaders(h, res.Header)
-	setDuration(h, f.start)
+	f.duration[0] = durationOf(f.start)
+	h[durationHeader] = f.duration[:]
 	caller, buffered, err := f.control.Hijack()
 	if err != nil {
 		f.failed(fmt.Errorf("the caller's connection can't be taken over: %w", err))
@@ -309,7 +310,7 @@ func (f *forwarding) upgrade(out *http.Request, res *http.Response) {
 	}
 	defer caller.Close()
 	// Whichever side ends, and the request's context too, ends the other.
-	defer context.AfterFunc(out.Context(), func() { _ = caller.Close() })()
+	defer context.AfterFunc(f.request.Context(), func() { _ = caller.Close() })()
 	res.Header, res.Body = h, nil // the head alone
 	if res.Write(buffered) != nil || buffered.Flush() != nil {
 		return

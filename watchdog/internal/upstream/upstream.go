@@ -83,9 +83,12 @@ func (f Report) refuse(w http.ResponseWriter, r *http.Request, why auth.Reason) 
 	auth.Refuse(w, &auth.Denied{Reason: why})
 }
 
-// setDuration says how long the function has taken, as of-watchdog does: in
-// seconds with six digits behind the point.
-func setDuration(h http.Header, start time.Time) {
+// durationHeader says how long the function has taken, as of-watchdog does.
+const durationHeader = "X-Duration-Seconds"
+
+// durationOf is the time since start as durationHeader has it: in seconds with six
+// digits behind the point.
+func durationOf(start time.Time) string {
 	micros := time.Since(start).Microseconds()
 	var text [32]byte
 	b := strconv.AppendInt(text[:0], micros/1e6, 10)
@@ -93,7 +96,7 @@ func setDuration(h http.Header, start time.Time) {
 	for unit := int64(1e5); unit > 0; unit /= 10 {
 		b = append(b, '0'+byte(micros/unit%10)) //nolint:gosec // a digit
 	}
-	h["X-Duration-Seconds"] = []string{string(b)}
+	return string(b)
 }
 
 // A callersBody notices when the caller's body has ended, and when it was the
