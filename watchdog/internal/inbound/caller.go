@@ -164,7 +164,7 @@ func (c *caller) bound(d time.Duration) {
 // next waits for a request, which is nil if it is for the other server. It is not
 // ok if none comes.
 func (c *caller) next() (x *exchange, ok bool) {
-	for begun := false; ; {
+	for begun := c.state.Load() == stateNew; ; { // whose time runs since it was accepted
 		if b := c.skipLineEnds(c.unread()); len(b) > 0 {
 			if size := bytes.Index(b, headEnd); size >= 0 {
 				return c.request(size + len(headEnd)), true

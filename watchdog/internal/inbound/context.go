@@ -97,6 +97,7 @@ func (r *requestContext) listen() {
 	}
 	over := make(chan struct{})
 	r.watching = over
+	_ = r.caller.conn.SetReadDeadline(time.Time{}) // that of the request's head is over
 	r.mu.Unlock()
 	defer close(over)
 	if r.caller.read() {

@@ -257,6 +257,27 @@ func testSlowBody(t *testing.T, serve starter) {
 	})
 }
 
+// TestSlowAnswer takes longer than a caller may be silent between requests.
+func TestSlowAnswer(t *testing.T) { onBoth(t, testSlowAnswer) }
+
+func testSlowAnswer(t *testing.T, serve starter) {
+	const patience = 50 * time.Millisecond
+	c, in := serve(t, &http.Server{ReadHeaderTimeout: patience, IdleTimeout: patience}, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+			t.Errorf("got %v, want the time to answer", r.Context().Err())
+		case <-time.After(4 * patience):
+		}
+		echo(w, r)
+	})()
+	for _, path := range []string{"/1", "/2"} {
+		io.WriteString(c, request(path, "hello"))
+		if status, body := readAnswer(t, in); status != http.StatusOK || body != path+" hello <nil>" {
+			t.Errorf("%s: got %d and %q", path, status, body)
+		}
+	}
+}
+
 // TestCallerLeaves ends the context of a request whose caller has gone.
 func TestCallerLeaves(t *testing.T) { onBoth(t, testCallerLeaves) }
 
