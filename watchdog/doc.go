@@ -150,7 +150,7 @@
 //	a webhook sender   a literal in auth/hmac/senders.go, and auth/hmac/testdata/NAME.txtar
 //	a method           a package under auth whose test calls authtest.Test, a line in
 //	                   methods.go, and its row in the table of floors
-//	a page of sign-in  a template and a function in internal/page, a case in
+//	a page of sign-in  a function in internal/page, a case in
 //	                   login.Method.ServeHTTP
 //	a mode             a file in internal/upstream, a case in newUpstream, its name in
 //	                   config.Mode

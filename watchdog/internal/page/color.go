@@ -1,11 +1,10 @@
 package page
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"math"
-	"text/template"
+	"strings"
 )
 
 type color [3]byte
@@ -88,20 +87,14 @@ func readable(c, background color) color {
 }
 
 // newStyle is the stylesheet for an accent.
-func newStyle(accent color) ([]byte, error) {
-	t, err := template.ParseFS(files, "style.css")
-	if err != nil {
-		return nil, err
-	}
+func newStyle(accent color) []byte {
 	on := textOn(accent)
 	away := black // what makes the text clearer yet
 	if on == black {
 		away = white
 	}
-	var b bytes.Buffer
-	err = t.Execute(&b, map[string]color{
-		"Accent": accent, "OnAccent": on, "Hover": mix(accent, away, 0.18),
-		"Light": readable(accent, lightCard), "Dark": readable(accent, darkCard),
-	})
-	return b.Bytes(), err
+	return []byte(strings.NewReplacer(
+		"{{.Accent}}", accent.String(), "{{.OnAccent}}", on.String(), "{{.Hover}}", mix(accent, away, 0.18).String(),
+		"{{.Light}}", readable(accent, lightCard).String(), "{{.Dark}}", readable(accent, darkCard).String(),
+	).Replace(css))
 }

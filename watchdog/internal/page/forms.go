@@ -20,9 +20,6 @@ type SignIn struct {
 	Again      bool   // asked for because the last sign-in was long ago
 }
 
-// RememberWords is RememberFor in words.
-func (f SignIn) RememberWords() string { return length(f.RememberFor) }
-
 // SignIn shows the form for user name and password.
 func (p *Pages) SignIn(w http.ResponseWriter, status int, f SignIn) { f.show(p, w, status, "") }
 
@@ -31,7 +28,24 @@ func (f SignIn) show(p *Pages, w http.ResponseWriter, status int, wait string) {
 	if f.Again {
 		heading = "Sign in again"
 	}
-	p.render(w, status, "sign-in.html", view{Heading: heading, Problem: f.Problem, Alert: alert(f.Problem, wait), Page: f})
+	p.render(w, status, view{heading: heading, alert: alert(f.Problem, wait), at: p.at, body: p.signIn(f)})
+}
+
+func (p *Pages) signIn(f SignIn) html {
+	known := f.Username != ""
+	return when(f.Again, `<p>It is some time since you signed in. To go on, enter your password again.</p>
+`) + when(!f.Again && f.SignedInAs != "", `<p>You are signed in as <strong>`+escape(f.SignedInAs)+`</strong>. Here you can sign in again, or as somebody else.</p>
+`) + `<form method="post" action="` + link(p.at+"sign-in") + `">
+<input type="hidden" name="return_to" value="` + escape(f.ReturnTo) + `">
+<label for="username">User name</label>
+<input type="text" id="username" name="username" value="` + escape(f.Username) + `" autocomplete="username" autocapitalize="none" autocorrect="off" spellcheck="false" required` + when(!known, " autofocus") + f.Problem.field() + `>
+<label for="password">Password</label>
+<input type="password" id="password" name="password" autocomplete="current-password" required` + when(known, " autofocus") + f.Problem.field() + `>
+` + when(f.Remember, `<label class="check" for="remember"><input type="checkbox" id="remember" name="remember" value="on"`+when(f.Remembered, " checked")+`> Stay signed in on this device for `+escape(length(f.RememberFor))+`</label>
+`) + `<button type="submit">Sign in</button>
+</form>
+` + when(f.SignedInAs != "", `<p class="more">`+p.signOutLink()+`</p>
+`)
 }
 
 func (f SignIn) throttled() Form {
@@ -55,7 +69,38 @@ func (p *Pages) SecondFactor(w http.ResponseWriter, status int, f SecondFactor) 
 }
 
 func (f SecondFactor) show(p *Pages, w http.ResponseWriter, status int, wait string) {
-	p.render(w, status, "second-factor.html", view{Heading: "Enter your code", Problem: f.Problem, Alert: alert(f.Problem, wait), Page: f})
+	p.render(w, status, view{heading: "Enter your code", alert: alert(f.Problem, wait), at: p.at, body: p.secondFactor(f)})
+}
+
+func (p *Pages) secondFactor(f SecondFactor) html {
+	// Which of the two fields has the focus, and the problem if there is one.
+	code, recovery := " autofocus"+f.Problem.field(), html("")
+	if f.Problem == WrongRecovery {
+		code, recovery = "", code
+	}
+	form := `<form method="post" action="` + link(p.at+"second-factor") + `">
+<input type="hidden" name="return_to" value="` + escape(f.ReturnTo) + `">
+`
+	help := html(`<p class="hint">If you no longer have the app, ask the people who run this service.</p>
+`)
+	if f.Recovery {
+		help = `<details` + when(f.Problem == WrongRecovery, " open") + `>
+<summary>Use a recovery code instead</summary>
+` + form + `<label for="recovery">Recovery code</label>
+<input type="text" class="code" id="recovery" name="code" autocomplete="off" autocapitalize="none" autocorrect="off" spellcheck="false" required` + recovery + `>
+<p class="hint">Each of your recovery codes works once.</p>
+<button type="submit">Use recovery code</button>
+</form>
+</details>
+`
+	}
+	return `<p>Open the app on your phone that makes your codes. Enter the code that it shows` + when(f.Username != "", ` for <strong>`+escape(f.Username)+`</strong>`) + `.</p>
+` + form + `<label for="code">Code</label>
+<input type="text" class="code" id="code" name="code" inputmode="numeric" autocomplete="one-time-code" autocapitalize="none" autocorrect="off" spellcheck="false" required` + code + `>
+<button type="submit">Continue</button>
+</form>
+` + help + `<p class="more">` + p.signInLink("Sign in as somebody else", f.ReturnTo) + `</p>
+`
 }
 
 func (f SecondFactor) throttled() Form {
@@ -96,5 +141,23 @@ type SignOut struct {
 
 // SignOut shows a button that signs out.
 func (p *Pages) SignOut(w http.ResponseWriter, status int, s SignOut) {
-	p.render(w, status, "sign-out.html", view{Heading: "Sign out", Page: s})
+	body := `<p>You are not signed in.</p>
+<p class="more">` + p.signInLink("Sign in", "") + `</p>
+`
+	if s.Username != "" {
+		body = `<p>You are signed in as <strong>` + escape(s.Username) + `</strong>.</p>
+<form method="post" action="` + link(p.at+"sign-out") + `">
+<button type="submit" id="sign-out" autofocus>Sign out</button>
+</form>
+`
+	}
+	p.render(w, status, view{heading: "Sign out", at: p.at, body: body})
 }
+
+// signInLink leads to the form for user name and password, and from there, if
+// returnTo is not empty, to it.
+func (p *Pages) signInLink(words html, returnTo string) html {
+	return `<a href="` + link(p.at+"sign-in") + when(returnTo != "", `?return_to=`+query(returnTo)) + `">` + words + `</a>`
+}
+
+func (p *Pages) signOutLink() html { return `<a href="` + link(p.at+"sign-out") + `">Sign out</a>` }

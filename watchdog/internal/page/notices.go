@@ -9,7 +9,10 @@ type SignedOut struct {
 
 // SignedOut says what a sign-out does and does not do.
 func (p *Pages) SignedOut(w http.ResponseWriter, s SignedOut) {
-	p.render(w, http.StatusOK, "signed-out.html", view{Heading: "You are signed out", Page: s})
+	p.render(w, http.StatusOK, view{heading: "You are signed out", at: p.at, body: `<p>This browser is signed out. Where you have signed in with other browsers or devices, you still are.</p>
+<p>If you think that somebody else uses your account, tell the people who run this service. They can sign you out everywhere.</p>
+<p class="more">` + p.signInLink("Sign in again", s.ReturnTo) + `</p>
+`})
 }
 
 // here is the folder of links in pages whose address may have another prefix
@@ -24,7 +27,17 @@ type PlainHTTP struct {
 
 // PlainHTTP says that signing in needs https.
 func (p *Pages) PlainHTTP(w http.ResponseWriter, status int, a PlainHTTP) {
-	p.render(w, status, "plain-http.html", view{Heading: "This page needs https", At: here, Page: a})
+	opened, instead := html("this page over plain http"), html(`<p>Ask the people who run this service for its https address.</p>
+`)
+	if a.Opened != "" {
+		opened = `<code>` + escape(a.Opened) + `</code>`
+	}
+	if a.Want != "" {
+		instead = `<p>Use this address instead:</p>
+` + address(a.Want)
+	}
+	p.render(w, status, view{heading: "This page needs https", at: here, body: `<p>You have opened ` + opened + `, which is not encrypted. Others could read your password there, and your browser would not stay signed in.</p>
+` + instead})
 }
 
 // WrongOrigin is a page that was opened under another address than the public
@@ -36,7 +49,14 @@ type WrongOrigin struct {
 
 // WrongOrigin says under which address signing in works.
 func (p *Pages) WrongOrigin(w http.ResponseWriter, status int, a WrongOrigin) {
-	p.render(w, status, "wrong-origin.html", view{Heading: "Not at this address", At: here, Page: a})
+	p.render(w, status, view{heading: "Not at this address", at: here, body: `<p>You have opened <code>` + escape(a.Opened) + `</code>. Signing in works at one address only:</p>
+` + address(a.Want)})
+}
+
+// address is one to read and to follow.
+func address(url string) html {
+	return `<p class="more"><a href="` + link(url) + `">` + escape(url) + `</a></p>
+`
 }
 
 // NoSecondFactor is an account without the second factor that is needed.
@@ -47,7 +67,9 @@ type NoSecondFactor struct {
 
 // NoSecondFactor says that a second factor is needed, and who can set one up.
 func (p *Pages) NoSecondFactor(w http.ResponseWriter, status int, a NoSecondFactor) {
-	p.render(w, status, "no-second-factor.html", view{Heading: "You need a second factor", Page: a})
+	p.render(w, status, view{heading: "You need a second factor", at: p.at, body: `<p>What you have opened is only for accounts with a second factor, such as an app that makes codes. <strong>` + escape(a.Username) + `</strong> has none yet.</p>
+<p>The people who run this service can set one up for you.</p>
+` + p.asSomebodyElse(a.ReturnTo)})
 }
 
 // Forbidden is a page of the function that is for others.
@@ -58,33 +80,37 @@ type Forbidden struct {
 
 // Forbidden says who is signed in, and that this is not enough.
 func (p *Pages) Forbidden(w http.ResponseWriter, a Forbidden) {
-	p.render(w, http.StatusForbidden, "forbidden.html", view{Heading: "This page is not for you", Page: a})
+	p.render(w, http.StatusForbidden, view{heading: "This page is not for you", at: p.at, body: `<p>You are signed in as <strong>` + escape(a.Username) + `</strong>, and this page is for others. The people who run this service can change that.</p>
+` + p.asSomebodyElse(a.ReturnTo)})
 }
 
-type failure struct {
-	Text   string
-	CallID string
+func (p *Pages) asSomebodyElse(returnTo string) html {
+	return `<p class="more">` + p.signInLink("Sign in as somebody else", returnTo) + ` ` + p.signOutLink() + `</p>
+`
 }
 
 // Error says in general words what went wrong. Whoever runs the service finds
 // more in the log by the call's id.
 func (p *Pages) Error(w http.ResponseWriter, status int, callID string) {
-	heading, text := "Something went wrong", "Please try again in a moment."
+	heading, words := "Something went wrong", "Please try again in a moment."
 	switch status {
 	case http.StatusForbidden:
-		heading, text = "Not allowed", "This request was refused."
+		heading, words = "Not allowed", "This request was refused."
 	case http.StatusNotFound:
-		heading, text = "Not found", "There is no page at this address."
+		heading, words = "Not found", "There is no page at this address."
 	case http.StatusMethodNotAllowed:
-		heading, text = "Not possible", "This address cannot be used in this way."
+		heading, words = "Not possible", "This address cannot be used in this way."
 	case http.StatusRequestTimeout:
-		heading, text = "Too slow", "This request did not arrive in time. Please try again."
+		heading, words = "Too slow", "This request did not arrive in time. Please try again."
 	case http.StatusServiceUnavailable:
-		heading, text = "Not available", "Signing in is not possible at this moment. Please try again soon."
+		heading, words = "Not available", "Signing in is not possible at this moment. Please try again soon."
 	default:
 		if status < http.StatusInternalServerError {
-			heading, text = "Not possible", "This request was not understood."
+			heading, words = "Not possible", "This request was not understood."
 		}
 	}
-	p.render(w, status, "error.html", view{Heading: heading, Page: failure{text, callID}})
+	p.render(w, status, view{heading: heading, at: p.at, body: `<p>` + escape(words) + `</p>
+` + when(callID != "", `<p class="hint">If it goes on, tell the people who run this service this id: <code>`+escape(callID)+`</code></p>
+`) + `<p class="more">` + p.signInLink("To the sign-in page", "") + `</p>
+`})
 }

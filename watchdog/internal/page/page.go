@@ -5,21 +5,19 @@ package page
 import (
 	"bytes"
 	"crypto/sha256"
-	"embed"
+	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"html/template"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"auth-watchdog/watchdog/internal/reply"
 )
 
-//go:embed *.html style.css
-var files embed.FS
+//go:embed style.css
+var css string
 
 // A Look is how the pages present themselves.
 type Look struct {
@@ -30,11 +28,10 @@ type Look struct {
 
 // Pages renders the pages, all in one look.
 type Pages struct {
-	title     string
-	at        string // the folder of the pages, as browsers see it
-	templates *template.Template
-	style     file
-	logo      file
+	title string
+	at    string // the folder of the pages, as browsers see it
+	style file
+	logo  file
 }
 
 // New prepares pages. The prefix stands before /_/auth/ as browsers see it, such
@@ -50,11 +47,7 @@ func New(l Look, prefix string) (*Pages, error) {
 	case !ok:
 		return nil, fmt.Errorf("color %q: must be #rrggbb", l.Color)
 	}
-	style, err := newStyle(accent)
-	if err != nil {
-		return nil, err
-	}
-	p := &Pages{title: l.Title, at: prefix + "/_/auth/", style: newFile("style.css", "text/css; charset=utf-8", style)}
+	p := &Pages{title: l.Title, at: prefix + "/_/auth/", style: newFile("style.css", "text/css; charset=utf-8", newStyle(accent))}
 	if l.Logo != nil {
 		contentType, ok := LogoType(l.Logo)
 		if !ok {
@@ -62,45 +55,19 @@ func New(l Look, prefix string) (*Pages, error) {
 		}
 		p.logo = newFile("logo", contentType, l.Logo)
 	}
-	p.templates, err = template.ParseFS(files, "*.html")
-	return p, err
-}
-
-// A view is what a template gets.
-type view struct {
-	Name    string // of the service
-	Heading string
-	At      string // the folder of links
-	Style   string
-	Logo    string // empty without one
-	Problem Problem
-	Alert   string // the problem in words
-	Page    any
+	return p, nil
 }
 
 // render answers with a page. It sets the headers of [SetHeaders] too, so that no
 // page goes out without them.
-func (p *Pages) render(w http.ResponseWriter, status int, name string, v view) {
-	v.Name = p.title
-	if v.At == "" {
-		v.At = p.at
-	}
-	v.Style = p.style.name
-	v.Logo = p.logo.name
-	if v.Alert == "" {
-		v.Alert = v.Problem.text()
-	}
-	var body bytes.Buffer
+func (p *Pages) render(w http.ResponseWriter, status int, v view) {
+	body := p.layout(v)
 	h := w.Header()
 	SetHeaders(h, false)
-	if err := p.templates.ExecuteTemplate(&body, name, v); err != nil {
-		reply.Write(w, http.StatusInternalServerError, 0)
-		return
-	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
+	_, _ = io.WriteString(w, string(body))
 }
 
 // A file is what pages load.

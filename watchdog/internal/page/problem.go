@@ -54,5 +54,7 @@ func (p Problem) Invalid() bool {
 	return p == Wrong || p == WrongCode || p == UsedCode || p == WrongRecovery
 }
 
-// Recovery says that it was about a recovery code.
-func (p Problem) Recovery() bool { return p == WrongRecovery }
+// field is what a field says of the problem that stands above it, if one does.
+func (p Problem) field() html {
+	return when(p != None, ` aria-describedby="problem"`+when(p.Invalid(), ` aria-invalid="true"`))
+}
