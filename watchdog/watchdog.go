@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -289,9 +289,11 @@ func (w *Watchdog) Tune(environ []string) {
 // collector as is in use.
 func (w *Watchdog) memoryLimit() int64 {
 	const atWork = 48 << 20 // connections, hashing, and what has not been collected yet
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return w.config.MaxBuffered + int64(m.HeapAlloc) + atWork //nolint:gosec // what is in use fits
+	// Not runtime.ReadMemStats, which has every processor give back what it has
+	// set aside, in lists that take more memory than the heap.
+	inUse := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(inUse)
+	return w.config.MaxBuffered + int64(inUse[0].Value.Uint64()) + atWork //nolint:gosec // what is in use fits
 }
 
 // Hurry has a Run that is ending end at once: what is in flight is cut, and the
