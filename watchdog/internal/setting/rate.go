@@ -36,14 +36,12 @@ var rateUnits = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h"
 // mostAtOnce is the largest number of a rate.
 const mostAtOnce = 1_000_000
 
-var rateForm = regexp.MustCompile(`^([1-9][0-9]*)/([smh])(?: burst ([1-9][0-9]*))?$`)
-
 // RateOf is a rate, "10/m" or "10/m burst 5". Without a burst it is the count:
 // what may come in a whole second, minute or hour may come at its beginning.
 func RateOf(p *Rate) Value {
 	want := fmt.Sprintf("a rate such as 10/s, 10/m or 10/h, or 10/m burst 5, with numbers from 1 to %d", mostAtOnce)
 	return value[Rate]{p, want, func(s string) (Rate, bool) {
-		parts := rateForm.FindStringSubmatch(s)
+		parts := regexp.MustCompile(`^([1-9][0-9]*)/([smh])(?: burst ([1-9][0-9]*))?$`).FindStringSubmatch(s)
 		if parts == nil {
 			return Rate{}, false
 		}
