@@ -30,7 +30,7 @@ var others = map[string][]string{
 	"internal/password": {"golang.org/x/crypto/", "golang.org/x/text/unicode/norm"},
 	"internal/account":  {"go.yaml.in/yaml/v3"},
 	"internal/config":   {"go.yaml.in/yaml/v3"},
-	"internal/observe":  {"github.com/prometheus/client_golang/"},
+	"internal/observe":  {"github.com/prometheus/client_golang/", "github.com/prometheus/common/expfmt"},
 	"internal/session":  {"golang.org/x/crypto/chacha20poly1305"},
 }
 

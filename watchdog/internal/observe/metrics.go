@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"auth-watchdog/watchdog/auth"
 )
@@ -67,7 +66,7 @@ func New(o Options) *Observer {
 	ob.registry.MustRegister(ob.requests, ob.duration, inflight, ob.decisions, ob.deciding, ob.reloads, ob.limited, ob.lastUsed)
 	ob.metrics = sync.OnceValue(func() http.Handler {
 		ob.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		return promhttp.InstrumentMetricHandler(ob.registry, promhttp.HandlerFor(ob.registry, promhttp.HandlerOpts{}))
+		return newScrape(ob.registry)
 	})
 	return ob
 }
