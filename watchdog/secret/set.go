@@ -162,7 +162,7 @@ func reason(err error) string {
 func (s *Set) seal() {
 	h := sha256.New()
 	field := func(b []byte) {
-		_ = binary.Write(h, binary.BigEndian, uint64(len(b)))
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
 		h.Write(b)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.values)) {

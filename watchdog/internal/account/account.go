@@ -33,7 +33,7 @@ type User struct {
 func (u *User) Version() [16]byte {
 	h := sha256.New()
 	field := func(b []byte) {
-		_ = binary.Write(h, binary.BigEndian, uint64(len(b))) // a hash takes all
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
 		h.Write(b)
 	}
 	field([]byte(u.Name))

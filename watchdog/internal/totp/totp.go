@@ -60,7 +60,7 @@ func stepOf(t time.Time) uint64 {
 // codeOf is HOTP, RFC 4226 §5.3.
 func codeOf(seed []byte, step uint64, digits int) string {
 	mac := hmac.New(sha1.New, seed)
-	_ = binary.Write(mac, binary.BigEndian, step) // a hash takes all
+	mac.Write(binary.BigEndian.AppendUint64(nil, step))
 	sum := mac.Sum(nil)
 	from := sum[len(sum)-1] & 0xf
 	number := uint64(binary.BigEndian.Uint32(sum[from:]) & 0x7fffffff)
