@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -825,3 +826,28 @@ func (b *failingBody) Read([]byte) (int, error) {
 }
 
 func (*failingBody) Close() error { return nil }
+
+// TestWriteSwitch wants what http.Response.Write would send.
+func TestWriteSwitch(t *testing.T) {
+	for name, h := range map[string]http.Header{
+		"as usual":     {"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {"yes"}},
+		"two lines":    {"Connection": {"Upgrade"}, "Upgrade": {"x"}, "Set-Cookie": {"a=b", "c=d"}},
+		"framing":      {"Upgrade": {"x"}, "Content-Length": {"5"}, "Transfer-Encoding": {"chunked"}, "Trailer": {"X"}},
+		"a line break": {"Upgrade": {"x"}, "X-A": {"b\r\nX-C: d"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got, want bytes.Buffer
+			w := bufio.NewReadWriter(nil, bufio.NewWriter(&got))
+			if err := writeSwitch(w, h); err != nil {
+				t.Fatal(err)
+			}
+			res := &http.Response{StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1, Header: h}
+			if err := res.Write(&want); err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != want.String() {
+				t.Errorf("got %q, want %q", &got, &want)
+			}
+		})
+	}
+}

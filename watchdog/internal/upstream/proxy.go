@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -311,8 +312,7 @@ func (f *forwarding) upgrade(res *http.Response) {
 	defer caller.Close()
 	// Whichever side ends, and the request's context too, ends the other.
 	defer context.AfterFunc(f.request.Context(), func() { _ = caller.Close() })()
-	res.Header, res.Body = h, nil // the head alone
-	if res.Write(buffered) != nil || buffered.Flush() != nil {
+	if writeSwitch(buffered, h) != nil {
 		return
 	}
 	ended := make(chan error, 2)
@@ -323,6 +323,18 @@ func (f *forwarding) upgrade(res *http.Response) {
 			return
 		}
 	}
+}
+
+// framing says where a body ends, which an answer without one must not.
+var framing = map[string]bool{"Content-Length": true, "Transfer-Encoding": true, "Trailer": true}
+
+// writeSwitch writes the answer that switches to another protocol. It is a head
+// alone, and http.Response.Write links 30 KB for bodies.
+func writeSwitch(w *bufio.ReadWriter, h http.Header) error {
+	_, _ = fmt.Fprintf(w, "HTTP/1.1 %d %s\r\n", http.StatusSwitchingProtocols, http.StatusText(http.StatusSwitchingProtocols))
+	_ = h.WriteSubset(w, framing)
+	_, _ = w.WriteString("\r\n")
+	return w.Flush() // and says what failed before
 }
 
 // pour copies until there is no more, and says so to whom it copies, if that
