@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 )
 
@@ -33,7 +34,23 @@ func (s *static) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return
 	}
+	name := r.URL.Path
+	if strings.HasSuffix(name, "/") {
+		name += "index.html"
+	}
+	if t := webTypes[path.Ext(name)]; t != "" {
+		w.Header().Set("Content-Type", t)
+	}
 	s.files.ServeHTTP(w, r)
+}
+
+// webTypes are types on which package mime and the tables of all systems agree.
+// To ask mime has it read those tables, which takes longer than the rest of the
+// first answer, and more memory.
+var webTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".htm": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".txt": "text/plain; charset=utf-8",
+	".gif": "image/gif", ".jpeg": "image/jpeg", ".jpg": "image/jpeg", ".png": "image/png", ".svg": "image/svg+xml", ".webp": "image/webp",
+	".json": "application/json", ".pdf": "application/pdf",
 }
 
 // Run implements [Upstream].

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"errors"
+	"mime"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -118,4 +120,38 @@ func mustRoot(t *testing.T, folder string) *os.Root {
 	}
 	t.Cleanup(func() { _ = root.Close() })
 	return root
+}
+
+// TestWebTypes: what is known here is what package mime would say.
+func TestWebTypes(t *testing.T) {
+	for ext, got := range webTypes {
+		if want := mime.TypeByExtension(ext); got != want {
+			t.Errorf("%s: got %s, want %s", ext, got, want)
+		}
+	}
+}
+
+// TestStaticTypes wants types for files, and for nothing else.
+func TestStaticTypes(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"index.html", "style.css", "logo.PNG", "data", "x.gif/index.html"} {
+		name = filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte("text"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := NewStatic(root, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/": "text/html; charset=utf-8", "/style.css": "text/css; charset=utf-8", "/logo.PNG": "image/png", "/data": "text/plain; charset=utf-8",
+		"/x.gif/": "text/html; charset=utf-8", "/none.css": "text/plain; charset=utf-8", "/none/": "text/plain; charset=utf-8",
+	} {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if got := w.Header().Get("Content-Type"); got != want {
+			t.Errorf("%s: got %d %q, want %q", path, w.Code, got, want)
+		}
+	}
 }
