@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -134,6 +135,9 @@ func listenersIn(path string, sockets map[string]bool) ([]netip.AddrPort, error)
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		const local, state, inode, listen = 1, 3, 9, "0A"
+		if !bytes.Contains(lines.Bytes(), []byte(" "+listen+" ")) {
+			continue // of what is connected, or was, there can be thousands
+		}
 		fields := strings.Fields(lines.Text())
 		if len(fields) <= inode || fields[state] != listen || !sockets[fields[inode]] {
 			continue
