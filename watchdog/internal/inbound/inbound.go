@@ -126,7 +126,7 @@ func (s *Server) idleTimeout() time.Duration {
 
 func (s *Server) logf(format string, args ...any) {
 	if s.rest.ErrorLog != nil {
-		s.rest.ErrorLog.Printf(format, args...)
+		s.rest.ErrorLog.Printf(format, args...) //nolint:forbidigo // where the other server writes too
 	}
 }
 

@@ -88,7 +88,7 @@ func TestEnd(t *testing.T) {
 		if n, err := ours.Read(buf); n != 1 || err != nil {
 			t.Errorf("got %d and %v, want what was sent", n, err)
 		}
-		if n, err := ours.Read(buf); n != 0 || err != io.EOF {
+		if n, err := ours.Read(buf); n != 0 || err != io.EOF { //nolint:errorlint // as io.Reader has it
 			t.Errorf("got %d and %v, want the end", n, err)
 		}
 		var err error
