@@ -21,7 +21,7 @@ type requestContext struct {
 	after    []*func()     // to be called when it ends
 	unwatch  func() bool   // of Context; nil if nobody has asked
 	timer    *time.Timer   // of the watch; nil if there is none
-	watching chan struct{} // closed once nobody reads from the caller any more; nil if nobody ever did
+	watching chan struct{} // closed once nobody reads from the caller any more; nil if nobody does
 	answered bool          // nobody may read from the caller
 }
 
@@ -139,6 +139,7 @@ func (r *requestContext) leaveCaller() {
 		r.timer.Stop()
 	}
 	watching := r.watching
+	r.watching = nil // once is enough: the connection may have another owner afterwards
 	r.mu.Unlock()
 	if watching != nil {
 		_ = r.caller.conn.SetReadDeadline(time.Unix(1, 0))

@@ -188,6 +188,38 @@ func testHijack(t *testing.T, serve starter) {
 	}
 }
 
+// TestHijackAndLeave: what was taken over is as its owner wants it when the
+// handler has returned, too.
+func TestHijackAndLeave(t *testing.T) { onBoth(t, testHijackAndLeave) }
+
+func testHijackAndLeave(t *testing.T, serve starter) {
+	got := make(chan error, 1)
+	c, _ := serve(t, &http.Server{}, func(w http.ResponseWriter, r *http.Request) {
+		_ = r.Context().Done() // has the caller watched
+		time.Sleep(2 * readAhead)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		go func() {
+			<-r.Context().Done()
+			_, err := conn.Read(make([]byte, 1))
+			got <- err
+		}()
+	})()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+	select {
+	case err := <-got:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want %v", err, os.ErrDeadlineExceeded)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the deadline is gone")
+	}
+}
+
 // TestTimeouts has callers that stay silent, of whom the server takes leave.
 func TestTimeouts(t *testing.T) { onBoth(t, testTimeouts) }
 
