@@ -436,6 +436,7 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	a.hijacked = true
 	a.drop()
 	a.exchange.caller.take()
+	a.server().forget(a.exchange.caller)
 	_ = a.conn.SetDeadline(time.Time{})
 	return a.conn, bufio.NewReadWriter(bufio.NewReader(a.conn), bufio.NewWriter(a.conn)), nil
 }

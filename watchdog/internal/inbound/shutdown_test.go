@@ -114,6 +114,39 @@ func TestShutdownInVain(t *testing.T) {
 	}
 }
 
+// TestShutdownForgetsHijacked connections, and so does Close.
+func TestShutdownForgetsHijacked(t *testing.T) {
+	for name, header := range map[string]string{"ours": "", "handed over": unusualHeader} {
+		t.Run(name, func(t *testing.T) {
+			taken, goOn := make(chan struct{}), make(chan struct{})
+			s := NewServer(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				close(taken)
+				<-goOn
+				_, _ = io.WriteString(conn, "still there")
+			})})
+			c, in := start(t, s)()
+			ask(c, "/", header)
+			<-taken
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := s.Shutdown(ctx); err != nil {
+				t.Errorf("got %v, want nil", err)
+			}
+			_ = s.Close()
+			close(goOn)
+			if text, err := io.ReadAll(in); string(text) != "still there" || err != nil {
+				t.Errorf("got %q and %v, want the connection left alone", text, err)
+			}
+		})
+	}
+}
+
 // TestShutdownAwaitsTheFirstRequest of a connection that was accepted just now.
 func TestShutdownAwaitsTheFirstRequest(t *testing.T) {
 	s, dial, arrived, _, _ := begun(t)
