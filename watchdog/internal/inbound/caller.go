@@ -132,13 +132,13 @@ func (c *caller) serve() {
 		if !ok {
 			return
 		}
+		if !c.state.CompareAndSwap(stateNew, stateBusy) && !c.state.CompareAndSwap(stateIdle, stateBusy) {
+			return // the server has closed it
+		}
 		if x == nil {
 			handedOver = true
 			c.handOver()
 			return
-		}
-		if !c.state.CompareAndSwap(stateNew, stateBusy) && !c.state.CompareAndSwap(stateIdle, stateBusy) {
-			return // the server has closed it
 		}
 		if !x.serve() {
 			handedOver = x.answer.hijacked

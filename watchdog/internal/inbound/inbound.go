@@ -88,7 +88,8 @@ func isShortage(err error) bool {
 	return false
 }
 
-// greet notes a new caller. It is nil if the other server has it.
+// greet notes a new caller. It is nil if the other server has it, or nobody
+// because the server has ended.
 func (s *Server) greet(ctx context.Context, nc net.Conn) *caller {
 	c := newCaller(ctx, s, nc)
 	if c.raw == nil {
@@ -97,6 +98,10 @@ func (s *Server) greet(ctx context.Context, nc net.Conn) *caller {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ending.Load() { // Shutdown and Close may have looked for callers already
+		_ = nc.Close()
+		return nil
+	}
 	s.callers[c] = struct{}{}
 	return c
 }

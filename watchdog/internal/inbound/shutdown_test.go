@@ -171,6 +171,60 @@ func TestShutdownAwaitsTheFirstRequest(t *testing.T) {
 	}
 }
 
+// accept returns both ends of a connection.
+func accept(t *testing.T) (accepted net.Conn, caller *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	nc, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc, c.(*net.TCPConn)
+}
+
+// TestShutdownDuringHandOver: a request on its way to the other server is under
+// way.
+func TestShutdownDuringHandOver(t *testing.T) {
+	s := NewServer(&http.Server{Handler: http.HandlerFunc(echo)})
+	defer s.Close()
+	nc, c := accept(t)
+	in := bufio.NewReader(c)
+	go s.greet(t.Context(), nc).serve()
+	ask(c, "/1", "")
+	readAnswer(t, in)
+	ask(c, "/2", unusualHeader)
+	time.Sleep(20 * time.Millisecond) // until it waits for the other server
+	if n := s.closeIdle(); n != 1 {
+		t.Errorf("got %d connections with something under way, want 1", n)
+	}
+	go s.rest.Serve(s.more)
+	if status, body := readAnswer(t, in); status != 200 || body != "/2  <nil>" {
+		t.Errorf("got %d and %q", status, body)
+	}
+}
+
+// TestLastConnection is accepted at the moment in which the server ends.
+func TestLastConnection(t *testing.T) {
+	s := NewServer(&http.Server{})
+	nc, c := accept(t)
+	_ = s.Close()
+	if got := s.greet(t.Context(), nc); got != nil {
+		t.Fatal("got a caller, whom nobody would close")
+	}
+	if rest, err := io.ReadAll(c); len(rest) > 0 || err != nil {
+		t.Errorf("got %q and %v, want the end", rest, err)
+	}
+}
+
 func TestServeAfterClose(t *testing.T) {
 	s := NewServer(&http.Server{})
 	_ = s.Close()
