@@ -43,6 +43,10 @@ func (x *exchange) do(out outgoing, now time.Time) (*http.Response, error) {
 	n, err := 0, error(nil)
 	if out.isBrief() && c.raw != nil && c.setAlarm(now) {
 		n, err = c.ask(out.text)
+		if !c.started && errors.Is(err, os.ErrDeadlineExceeded) { // dialing, or to come here, took longer
+			x.watch()
+			n, err = c.ask(out.text)
+		}
 	}
 	if err == nil && n < len(out.text) {
 		x.watch() // to write may take long

@@ -404,6 +404,56 @@ func TestDialing(t *testing.T) {
 	}
 }
 
+// tardy is a connection whose caller is kept from it until its deadline has passed,
+// as happens to a process without processor time.
+type tardy struct{ *net.UnixConn }
+
+func (c tardy) SetReadDeadline(t time.Time) error {
+	err := c.UnixConn.SetReadDeadline(t)
+	if !t.IsZero() {
+		time.Sleep(time.Until(t) + time.Millisecond)
+	}
+	return err
+}
+
+// TestLate: a request that comes to be sent late is sent.
+func TestLate(t *testing.T) {
+	const late = 2 * alarmAfter
+	srv := scripted(t, (*peer).again)
+	for name, dial := range map[string]func(context.Context) (net.Conn, error){
+		"dialing": func(ctx context.Context) (net.Conn, error) {
+			time.Sleep(late)
+			return srv.dial(ctx)
+		},
+		"sending": func(ctx context.Context) (net.Conn, error) {
+			nc, err := srv.dial(ctx)
+			if c, ok := nc.(*net.UnixConn); ok {
+				nc = tardy{c}
+			}
+			return nc, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var dials atomic.Int32
+			tr := New(Options{IdleTimeout: time.Hour, MaxIdle: 1, MaxHead: maxHead, Dial: func(ctx context.Context) (net.Conn, error) {
+				dials.Add(1)
+				return dial(ctx)
+			}})
+			s := side{tr, &dials, new(atomic.Int32)}
+			for range 3 {
+				if got := s.get(t); got != "again" {
+					t.Errorf("got %q, want an answer", got)
+				}
+				time.Sleep(late) // until the last alarm has passed
+			}
+			if dials.Load() != 1 {
+				t.Errorf("got %d connections, want 1", dials.Load())
+			}
+			s.end()
+		})
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	srv := scripted(t, func(p *peer) { _, _ = io.Copy(io.Discard, p.in) })
 	s := newSide(true, time.Hour, srv.dial)
