@@ -23,17 +23,18 @@ type answer struct {
 	closes   bool // the connection ends with this answer
 	header   http.Header
 
-	status   int   // 0 before WriteHeader
-	length   int64 // of the body in bytes, -1 if it is not known
-	written  int64 // bytes of the body that the handler has written
-	guesses  bool  // the handler has not said of what type the body is
-	dated    bool  // it has said what the date is
-	framed   bool  // the head is complete
-	chunked  bool
-	trailers []string // the headers that were announced as trailers
-	late     bool     // there are trailers
-	coded    bool     // the handler has said how the body is sent
-	identity bool     // the body ends with the connection
+	status     int      // 0 before WriteHeader
+	length     int64    // of the body in bytes, -1 if it is not known
+	written    int64    // bytes of the body that the handler has written
+	guesses    bool     // the handler has not said of what type the body is
+	dated      bool     // it has said what the date is
+	connection []string // what it has said of the connection
+	framed     bool     // the head is complete
+	chunked    bool
+	trailers   []string // the headers that were announced as trailers
+	late       bool     // there are trailers
+	coded      bool     // the handler has said how the body is sent
+	identity   bool     // the body ends with the connection
 
 	buffers *writeBuffers
 	out     []byte // what is to be sent
@@ -106,6 +107,7 @@ func (a *answer) WriteHeader(status int) {
 			continue
 		case "Connection":
 			a.closes = a.closes || len(values) > 0 && values[0] == "close"
+			a.connection = values
 			continue
 		case "Transfer-Encoding":
 			a.coded = len(values) > 0 && values[0] != ""
@@ -215,11 +217,11 @@ func (a *answer) frame(first []byte) {
 	a.closes = a.closes || a.server().ending.Load()
 	switch {
 	case a.status == http.StatusSwitchingProtocols:
-		a.out = appendField(a.out, "Connection", a.header["Connection"])
+		a.out = appendField(a.out, "Connection", a.connection)
 	case a.closes:
 		a.out = append(a.out, "Connection: close\r\n"...)
 	default:
-		a.out = appendField(a.out, "Connection", a.header["Connection"])
+		a.out = appendField(a.out, "Connection", a.connection)
 	}
 	a.out = append(a.out, "\r\n"...)
 }

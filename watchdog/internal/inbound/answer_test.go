@@ -105,6 +105,10 @@ var handlers = map[string]http.HandlerFunc{
 		w.Header().Set("Connection", "close")
 		io.WriteString(w, "bye")
 	},
+	"keep-alive afterwards": func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "hello")
+		w.Header().Set("Connection", "keep-alive")
+	},
 	"keep-alive": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "keep-alive") },
 	"2048": func(w http.ResponseWriter, _ *http.Request) {
 		for range 64 {
