@@ -389,14 +389,18 @@ func (a *answer) finish() (goesOn bool) {
 	a.send(nil)
 	a.drop()
 	_ = a.conn.SetWriteDeadline(time.Time{})
-	whole := a.isHead || !hasBody(a.status) || a.length < 0 || a.length == a.written
-	return a.err == nil && !a.closes && whole
+	return a.err == nil && !a.closes && (a.length < 0 || a.isWhole())
 }
 
-// abort sends what there is of an answer that will not be whole.
+// isWhole reports whether nothing is left to write of an answer whose head says
+// where it ends.
+func (a *answer) isWhole() bool { return a.isHead || !hasBody(a.status) || a.length == a.written }
+
+// abort sends what there is of an answer that will not be whole, unless its
+// caller would take it for whole.
 func (a *answer) abort() {
 	a.over = true
-	if a.framed {
+	if a.framed && !a.isWhole() {
 		a.send(nil)
 	}
 	a.drop()

@@ -203,6 +203,20 @@ var handlers = map[string]http.HandlerFunc{
 		io.WriteString(w, "hello")
 		panic("late")
 	},
+	"panic after 204": func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(204)
+		panic("late")
+	},
+	"panic after 304": func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(304)
+		panic("late")
+	},
+	"panic after a length": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Content-Length", "5")
+		io.WriteString(w, "hello")
+		panic("late")
+	},
 	"abort amid a length": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "10")
 		io.WriteString(w, "hello")
