@@ -246,9 +246,6 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.length >= 0 && a.written > a.length {
 		return 0, http.ErrContentLength
 	}
-	if !a.framed && a.length >= 0 {
-		a.frame(p)
-	}
 	if !a.framed || a.chunked {
 		a.wait(p)
 	} else if !a.isHead {
@@ -269,7 +266,7 @@ func (a *answer) wait(p []byte) {
 			a.pending = append(a.pending, p[:n]...)
 			p = p[n:]
 			a.frame(a.pending)
-			if !a.chunked { // there is no body, or it ends with the connection
+			if !a.chunked { // there is no body, its length is known, or it ends with the connection
 				a.addPending()
 				if !a.isHead {
 					a.add(p)

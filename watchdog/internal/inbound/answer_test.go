@@ -58,6 +58,19 @@ var handlers = map[string]http.HandlerFunc{
 		io.WriteString(w, "hel")
 		io.WriteString(w, "lo")
 	},
+	"length and a type that shows late": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "13")
+		io.WriteString(w, "<")
+		io.WriteString(w, "html>")
+		w.(http.Flusher).Flush()
+		io.WriteString(w, "<p>more")
+	},
+	"length and a type that shows late, large": func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10006")
+		io.WriteString(w, "<")
+		io.WriteString(w, "html>"+strings.Repeat("a", 5000))
+		io.WriteString(w, strings.Repeat("b", 5000))
+	},
 	"length too long": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "3")
 		_, err := io.WriteString(w, "hello")
