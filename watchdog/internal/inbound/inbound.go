@@ -64,6 +64,7 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 			return http.ErrServerClosed
 		case isShortage(err):
+			s.logf("http: Accept error: %v; retrying in %v", err, pause)
 			time.Sleep(pause)
 			pause = min(2*pause, longest)
 			continue
@@ -80,7 +81,9 @@ func (s *Server) Serve(l net.Listener) error {
 // isShortage reports whether a connection could not be accepted for a reason
 // that passes.
 func isShortage(err error) bool {
-	for _, passes := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+	for _, passes := range []error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET,
+	} {
 		if errors.Is(err, passes) {
 			return true
 		}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -328,6 +330,58 @@ func testCallerLeaves(t *testing.T, serve starter) {
 			c.Close()
 			if err := <-gone; !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want %v", err, context.Canceled)
+			}
+		})
+	}
+}
+
+// A failing listener fails once before it accepts.
+type failing struct {
+	net.Listener
+	failure error
+}
+
+func (l *failing) Accept() (net.Conn, error) {
+	if err := l.failure; err != nil {
+		l.failure = nil
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept", err)}
+	}
+	return l.Listener.Accept()
+}
+
+// TestAcceptFails: what passes is waited for and said, as net/http does.
+func TestAcceptFails(t *testing.T) {
+	for _, failure := range []error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EBADF,
+	} {
+		t.Run(failure.Error(), func(t *testing.T) {
+			var said strings.Builder
+			s := NewServer(&http.Server{Handler: http.HandlerFunc(echo), ErrorLog: log.New(&said, "", 0)})
+			tcp, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := net.Dial("tcp", tcp.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			ended := make(chan error, 1)
+			go func() { ended <- s.Serve(&failing{tcp, failure}) }()
+			if errors.Is(failure, syscall.EBADF) {
+				if err := <-ended; !errors.Is(err, failure) {
+					t.Errorf("got %v, want %v", err, failure)
+				}
+				return
+			}
+			io.WriteString(c, request("/", "a"))
+			if status, body := readAnswer(t, bufio.NewReader(c)); status != http.StatusOK || body != "/ a <nil>" {
+				t.Errorf("got %d and %q, want an answer", status, body)
+			}
+			_ = s.Close()
+			<-ended
+			if !strings.Contains(said.String(), failure.Error()) {
+				t.Errorf("the log says %q, want %v", said.String(), failure)
 			}
 		})
 	}
