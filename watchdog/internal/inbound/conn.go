@@ -52,7 +52,9 @@ func newConn(nc net.Conn) *conn {
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.early) > 0 {
 		n := copy(p, c.early)
-		c.early = c.early[n:]
+		if c.early = c.early[n:]; len(c.early) == 0 {
+			c.early = nil // or it would be kept for as long as the connection
+		}
 		return n, nil
 	}
 	if len(p) == 1 && !c.taken.Load() && !c.ahead.wait(&c.reads) { // the server reads ahead

@@ -432,3 +432,18 @@ func TestListenerClosed(t *testing.T) {
 		t.Errorf("got %v and %v, want no connection and %v", c, err, net.ErrClosed)
 	}
 }
+
+// TestEarly: what was read before comes first, and is not kept.
+func TestEarly(t *testing.T) {
+	ours, caller := pair(t)
+	c := ours.(*conn)
+	c.early = []byte("early ")
+	io.WriteString(caller, "late")
+	caller.CloseWrite()
+	if got, err := io.ReadAll(c); string(got) != "early late" || err != nil {
+		t.Errorf("got %q and %v, want all in its order", got, err)
+	}
+	if c.early != nil {
+		t.Error("got a buffer that is kept for as long as the connection")
+	}
+}
