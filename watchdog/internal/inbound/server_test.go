@@ -260,6 +260,39 @@ func testTimeouts(t *testing.T, serve starter) {
 	}
 }
 
+// TestSlowHead: its time is that of all of it, however it comes, and for the
+// first one begins with the connection.
+func TestSlowHead(t *testing.T) { onBoth(t, testSlowHead) }
+
+func testSlowHead(t *testing.T, serve starter) {
+	const patience, step = time.Second, 100 * time.Millisecond
+	for name, before := range map[string]string{"first": "", "second": request("/", "a")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, in := serve(t, &http.Server{ReadHeaderTimeout: patience, IdleTimeout: time.Hour}, echo)()
+			if io.WriteString(c, before); before != "" {
+				readAnswer(t, in)
+			}
+			begun := time.Now()
+			if before == "" {
+				time.Sleep(patience / 2)
+			}
+			go func() {
+				for _, piece := range strings.Split("GET / HTTP/1.1\r\nHost: shop.example\r\n", "") {
+					if _, err := io.WriteString(c, piece); err != nil {
+						return
+					}
+					time.Sleep(step)
+				}
+			}()
+			io.ReadAll(in)
+			if d := time.Since(begun); d > patience*7/5 { // net/http's begins with four bytes
+				t.Errorf("the server left after %v, want %v", d, patience)
+			}
+		})
+	}
+}
+
 // TestSlowBody has a body that takes longer than the head may, and one whose
 // handler has set a time for it.
 func TestSlowBody(t *testing.T) { onBoth(t, testSlowBody) }
