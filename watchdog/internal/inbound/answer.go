@@ -246,51 +246,34 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.length >= 0 && a.written > a.length {
 		return 0, http.ErrContentLength
 	}
-	if !a.framed || a.chunked {
-		a.wait(p)
-	} else if !a.isHead {
+	n := len(p)
+	if !a.framed && len(a.pending)+n > smallAnswer {
+		first := p[:smallAnswer-len(a.pending)]
+		a.pending, p = append(a.pending, first...), p[len(first):]
+		a.frame(a.pending)
+		a.pass()
+	}
+	switch {
+	case !a.framed, a.chunked && len(a.pending)+len(p) <= smallAnswer:
+		a.pending = append(a.pending, p...)
+	case a.chunked:
+		a.pass()
+		a.addChunk(p)
+	case !a.isHead:
 		a.add(p)
 	}
-	return len(p), a.err
+	return n, a.err
 }
 
 // errOver is for what a handler writes after it has returned.
 var errOver = errors.New("the request has been answered")
 
-// wait adds to what waits until its length is known, and sends as chunks what does
-// not fit.
-func (a *answer) wait(p []byte) {
-	for len(a.pending)+len(p) > smallAnswer {
-		if !a.framed {
-			n := smallAnswer - len(a.pending)
-			a.pending = append(a.pending, p[:n]...)
-			p = p[n:]
-			a.frame(a.pending)
-			if !a.chunked { // there is no body, its length is known, or it ends with the connection
-				a.addPending()
-				if !a.isHead {
-					a.add(p)
-				}
-				return
-			}
-			a.addChunk(a.pending)
-			a.pending = a.pending[:0]
-			continue
-		}
-		if len(a.pending) > 0 {
-			a.addChunk(a.pending)
-			a.pending = a.pending[:0]
-			continue
-		}
-		a.addChunk(p)
-		return
-	}
-	a.pending = append(a.pending, p...)
-}
-
-// addPending adds what waits as it is.
-func (a *answer) addPending() {
-	if !a.isHead {
+// pass adds what is pending, as what it has turned out to be.
+func (a *answer) pass() {
+	switch {
+	case a.chunked:
+		a.addChunk(a.pending)
+	case !a.isHead:
 		a.add(a.pending)
 	}
 	a.pending = a.pending[:0]
@@ -349,12 +332,7 @@ func (a *answer) FlushError() error {
 	if !a.framed {
 		a.frame(a.pending)
 	}
-	if a.chunked {
-		a.addChunk(a.pending)
-		a.pending = a.pending[:0]
-	} else {
-		a.addPending()
-	}
+	a.pass()
 	a.send(nil)
 	return a.err
 }
@@ -375,13 +353,11 @@ func (a *answer) finish() (goesOn bool) {
 		}
 		a.frame(a.pending)
 	}
+	a.pass()
 	if a.chunked {
-		a.addChunk(a.pending)
 		a.out = append(a.out, "0\r\n"...)
 		a.appendTrailers()
 		a.out = append(a.out, "\r\n"...)
-	} else {
-		a.addPending()
 	}
 	a.send(nil)
 	a.drop()
