@@ -31,8 +31,11 @@ func (w *Watchdog) probes(next http.Handler) http.Handler {
 			next.ServeHTTP(rw, r)
 			return
 		}
-		if r.ContentLength != 0 { // our server reads it after us, and nobody else bounds that
-			_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(w.config.ReadTimeout))
+		// Nobody else bounds what comes without a credential.
+		control, now := http.NewResponseController(rw), time.Now()
+		_ = control.SetWriteDeadline(now.Add(w.config.WriteTimeout))
+		if r.ContentLength != 0 { // our server reads it after us
+			_ = control.SetReadDeadline(now.Add(w.config.ReadTimeout))
 		}
 		rw.Header().Set("Cache-Control", "no-store")
 		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -1067,3 +1067,32 @@ func TestCheckWithoutSecretsSeesWhatTheStartRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestProbesThatNobodyReads end their connection.
+func TestProbesThatNobodyReads(t *testing.T) {
+	w, _ := serving(t, http.HandlerFunc(ok), Settings{"auth": "none", "write_timeout": "50ms"})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := w.newServer()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	defer func() {
+		_ = server.Close()
+		<-ended
+	}()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	probes := []byte(strings.Repeat("GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n", 1000))
+	_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
+	for err == nil {
+		_, err = c.Write(probes)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection goes on")
+	}
+}
