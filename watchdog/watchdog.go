@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
@@ -270,16 +271,29 @@ func newUpstream(c *config.Config, o Options, log *slog.Logger, hurry <-chan str
 // request leaves behind is soon as much.
 const gcPercent = 400
 
+// given reports whether an environment has a variable.
+func given(environ []string, name string) bool {
+	return slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+}
+
+// ShareProcessors leaves half of the processors to the function, unless
+// GOMAXPROCS in the environment says otherwise: a thread of ours that looks for
+// work takes time from it, and every answer makes one look. It is for the
+// beginning of a process that is nothing but a watchdog, as what Go's runtime has
+// for the other half by then it keeps.
+func ShareProcessors(environ []string) {
+	if !given(environ, "GOMAXPROCS") {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+}
+
 // Tune fits Go's runtime to a process that is nothing but this watchdog. What
 // GOMEMLIMIT and GOGC say in the environment stays.
 func (w *Watchdog) Tune(environ []string) {
-	given := func(name string) bool {
-		return slices.ContainsFunc(environ, func(s string) bool { return strings.HasPrefix(s, name+"=") })
-	}
-	if !given("GOGC") {
+	if !given(environ, "GOGC") {
 		debug.SetGCPercent(gcPercent)
 	}
-	if !given("GOMEMLIMIT") {
+	if !given(environ, "GOMEMLIMIT") {
 		debug.SetMemoryLimit(w.memoryLimit())
 	}
 }

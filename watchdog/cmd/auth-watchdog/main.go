@@ -213,6 +213,7 @@ const tuneAfter = 50 * time.Millisecond
 
 // serve is what the program does in a container.
 func (p *program) serve() error {
+	watchdog.ShareProcessors(p.environ)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	w, err := watchdog.New(watchdog.Options{
