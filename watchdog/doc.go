@@ -78,7 +78,8 @@
 // inbound reads it from the caller's connection and writes the answer there;
 // package transport writes it to the function and reads the answer where it was
 // asked to. What is out of the ordinary in a request or an answer both leave to
-// net/http, so that there is one reading of it. The contexts of a request and of the
+// net/http, so that there is one reading of it. Both use package socket, which spares
+// Go's scheduler what it does for calls that may wait. The contexts of a request and of the
 // function's work (execution.go) and the access log (observe.AccessLog) prepare
 // nothing before it is asked for, and write many records at once. go run
 // ./test/bench measures it.
