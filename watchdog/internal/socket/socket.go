@@ -48,17 +48,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return c.Conn.Read(p)
 	}
 	o := newOperation(p)
-	err := c.raw.Read(o.read)
-	n, failure := o.end()
-	switch {
-	case err != nil:
-		return 0, named("read", err)
-	case failure != nil:
-		return 0, c.failed("read", failure)
-	case n == 0:
-		return 0, io.EOF
+	n, err := c.result("read", o, c.raw.Read(o.read))
+	if n == 0 && err == nil {
+		err = io.EOF
 	}
-	return n, nil
+	return n, err
 }
 
 // Write implements [net.Conn].
@@ -67,13 +61,19 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return c.Conn.Write(p)
 	}
 	o := newOperation(p)
-	err := c.raw.Write(o.write)
-	n, failure := o.end()
+	return c.result("write", o, c.raw.Write(o.write))
+}
+
+// result ends an operation. err is that of the raw connection.
+func (c *Conn) result(op string, o *operation, err error) (int, error) {
+	n, failure := o.n, o.err
+	o.p, o.n, o.err = nil, 0, nil
+	operations.Put(o)
 	switch {
 	case err != nil:
-		return n, named("write", err)
+		return n, named(op, err)
 	case failure != nil:
-		return n, c.failed("write", failure)
+		return n, c.failed(op, failure)
 	}
 	return n, nil
 }
@@ -124,14 +124,6 @@ func newOperation(p []byte) *operation {
 	o := operations.Get().(*operation) //nolint:errcheck,forcetypeassert // there is nothing else in it
 	o.p = p
 	return o
-}
-
-// end gives the operation back.
-func (o *operation) end() (n int, err error) {
-	n, err = o.n, o.err
-	o.p, o.n, o.err = nil, 0, nil
-	operations.Put(o)
-	return n, err
 }
 
 // Read reads from the descriptor of a socket, once. It does not wait: its error is
