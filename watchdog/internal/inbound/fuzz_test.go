@@ -255,6 +255,11 @@ func FuzzConnection(f *testing.F) {
 	}
 	theirs, ours := both(f, report)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 4096 {
+			// Of more, net/http leaves some unread when it closes the connection, and
+			// the caller may be told of that before it has read the answer.
+			return
+		}
 		want, got := talk(t, theirs, string(b)), talk(t, ours, string(b))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("net/http (-) and ours (+) differ:\n%s", diff)
