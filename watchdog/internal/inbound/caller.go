@@ -164,8 +164,15 @@ func (c *caller) bound(d time.Duration) {
 // next waits for a request, which is nil if it is for the other server. It is not
 // ok if none comes.
 func (c *caller) next() (x *exchange, ok bool) {
+	skipped := 0
 	for begun := c.state.Load() == stateNew; ; { // whose time runs since it was accepted
-		if b := c.skipLineEnds(c.unread()); len(b) > 0 {
+		// Up to two line ends that some old callers send behind a POST are dropped,
+		// as net/http does.
+		for c.posted && skipped < 4 && len(c.unread()) > 0 && (c.unread()[0] == '\r' || c.unread()[0] == '\n') {
+			c.from++
+			skipped++
+		}
+		if b := c.unread(); len(b) > 0 {
 			if size := bytes.Index(b, headEnd); size >= 0 {
 				return c.request(size + len(headEnd)), true
 			}
@@ -181,22 +188,13 @@ func (c *caller) next() (x *exchange, ok bool) {
 			if c.state.Load() == stateNew {
 				least = 1
 			}
-			return nil, len(c.unread()) >= least && !errors.Is(c.failure, os.ErrDeadlineExceeded)
+			isSome := len(c.unread()) > 0 && skipped+len(c.unread()) >= least
+			return nil, isSome && !errors.Is(c.failure, os.ErrDeadlineExceeded)
 		}
 	}
 }
 
 var headEnd = []byte("\r\n\r\n")
-
-// skipLineEnds drops up to two line ends that some old callers send behind a
-// POST, as net/http does.
-func (c *caller) skipLineEnds(b []byte) []byte {
-	for n := 0; c.posted && n < 4 && len(b) > 0 && (b[0] == '\r' || b[0] == '\n'); n++ {
-		b = b[1:]
-		c.from++
-	}
-	return b
-}
 
 // handOver gives the connection to the other server, with what was read of it.
 func (c *caller) handOver() {

@@ -30,6 +30,9 @@ var ordinary = []string{
 	"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
 	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello!", // and a byte too many
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx\rxGE",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx\r\n\r\n",
 	"purge / HTTP/1.1\r\nHost: a\r\n\r\n",
 	"GET /\xc3\xa4#frag?\xff HTTP/1.1\r\nHost: a\r\nX: \xe4\xff\r\n\r\n",
 	"DELETE /x HTTP/1.1\r\nHost: a\r\nTe: trailers\r\nX-Forwarded-For: 1\r\nX-Forwarded-For: 2\r\n\r\n",
