@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -72,6 +73,8 @@ type fork struct {
 	ForkOptions
 	program *program
 	spares  *spares // nil if none is started ahead
+
+	underWay atomic.Int32 // requests that are being answered
 
 	life context.Context // ends when no process may run any more
 	end  context.CancelCauseFunc
@@ -169,6 +172,8 @@ const linger = time.Second
 // answer gives a request to a process of its own and passes on what that
 // writes. It returns when nothing of it is left to wait for.
 func (f *fork) answer(r *http.Request, a *forkAnswer) error {
+	f.underWay.Add(1)
+	defer f.underWay.Add(-1)
 	body := newCallersBody(r)
 	a.body = body
 	stdin, err := f.input(r, body)
@@ -263,7 +268,7 @@ func (f *fork) feed(t *task, stdin io.Reader, body *callersBody) {
 // start returns a process for a request, which waits for none to be started
 // ahead.
 func (f *fork) start(r *http.Request) (*task, error) {
-	if t := f.spares.take(); t != nil {
+	if t := f.spares.take(int(f.underWay.Load())); t != nil {
 		return t, nil
 	}
 	if f.CGI {

@@ -20,7 +20,9 @@ const (
 // quiet is how long none may have been taken, nor one that was taken have ended,
 // before others are started: a start would take processor time from the answer,
 // from its last bytes, and from the next request. A request that finds none left
-// has all of them started at once, so that those behind it are undisturbed again.
+// has all of them started at once, so that those behind it are undisturbed again;
+// unless so many are under way that those started ahead would be taken before they
+// are ready.
 const quiet = 20 * time.Millisecond
 
 // spares are processes that were started ahead and wait for a request. Each is
@@ -187,8 +189,9 @@ func (s *spares) failed(err error, lived time.Duration) {
 	s.log.Warn("a process has ended before its request", "err", err, "next_in", s.pause.String())
 }
 
-// take returns a process that waits, nil if there is none.
-func (s *spares) take() *task {
+// take returns a process that waits, nil if there is none. underWay is how many
+// requests are.
+func (s *spares) take(underWay int) *task {
 	if s == nil {
 		return nil
 	}
@@ -204,8 +207,10 @@ func (s *spares) take() *task {
 		s.busy()
 		return p.task
 	}
-	s.busyUntil = time.Time{}
-	s.change()
+	if underWay <= max(1, s.want/2) {
+		s.busyUntil = time.Time{}
+		s.change()
+	}
 	return nil
 }
 

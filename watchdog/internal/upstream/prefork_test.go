@@ -143,10 +143,10 @@ func TestPreforkTakesNoneThatHasEnded(t *testing.T) {
 	dead, alive := s.waiting[0], s.waiting[1]
 	dead.kill()
 	gone(dead.pid)
-	if got := s.take(); got != alive.task {
+	if got := s.take(1); got != alive.task {
 		t.Errorf("got %v, want the one that is alive", got)
 	}
-	if got := s.take(); got != nil {
+	if got := s.take(1); got != nil {
 		t.Errorf("got %v, want none", got)
 	}
 	alive.kill()
@@ -177,11 +177,12 @@ func TestPreforkStartsWhenQuiet(t *testing.T) {
 			missing int
 			pause   time.Duration
 		}{
-			{"one is taken", time.Hour, func() { first = s.waiting[0]; s.take() }, 1, quiet},
+			{"one is taken", time.Hour, func() { first = s.waiting[0]; s.take(1) }, 1, quiet},
 			{"it ends", quiet / 2, func() { first.kill(); s.watch(first) }, 1, quiet},
 			{"it gets quiet", quiet, func() {}, 1, 0},
-			{"the last is taken", time.Hour, func() { s.take() }, 2, quiet},
-			{"none is left", 0, func() { s.take() }, 2, 0},
+			{"the last is taken", time.Hour, func() { s.take(1) }, 2, quiet},
+			{"none is left, and many are under way", 0, func() { s.take(2) }, 2, quiet},
+			{"none is left", 0, func() { s.take(1) }, 2, 0},
 		} {
 			time.Sleep(step.after)
 			step.do()
