@@ -207,10 +207,12 @@ func (s *spares) take(underWay int) *task {
 		s.busy()
 		return p.task
 	}
-	if underWay <= max(1, s.want/2) {
-		s.busyUntil = time.Time{}
-		s.change()
+	if underWay > max(1, s.want/2) {
+		s.busy()
+		return nil
 	}
+	s.busyUntil = time.Time{}
+	s.change()
 	return nil
 }
 
