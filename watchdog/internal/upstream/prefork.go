@@ -40,9 +40,8 @@ type spares struct {
 	waiting   []*spare // the oldest first, as it is the most likely to be ready
 	round     int      // of renewals
 	pause     time.Duration
-	notBefore time.Time   // of the next start, as one has failed
-	busyUntil time.Time   // so that it is not quiet before
-	calm      *time.Timer // changed when it is
+	notBefore time.Time // of the next start, as one has failed
+	busyUntil time.Time // so that it is not quiet before
 }
 
 // A spare is a process that was started ahead.
@@ -62,9 +61,7 @@ const (
 )
 
 func newSpares(want int, start func() (*task, error), lines func() *Lines, log *slog.Logger) *spares {
-	s := &spares{want: want, start: start, lines: lines, log: log, changed: make(chan struct{}, 1)}
-	s.calm = time.AfterFunc(quiet, s.change)
-	return s
+	return &spares{want: want, start: start, lines: lines, log: log, changed: make(chan struct{}, 1)}
 }
 
 // run starts processes until ctx ends. None that was not taken is left then,
@@ -96,7 +93,7 @@ func (s *spares) missing() (int, time.Duration) {
 // busy puts off the next start, s.mu being held.
 func (s *spares) busy() {
 	s.busyUntil = time.Now().Add(quiet)
-	s.calm.Reset(quiet)
+	s.change()
 }
 
 // idle waits until there may be something to start.

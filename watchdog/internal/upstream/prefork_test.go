@@ -127,8 +127,9 @@ func TestPreforkReplacesTheDead(t *testing.T) {
 	}
 }
 
-// TestPreforkTakesNoneThatHasEnded, though nobody has noticed yet.
-func TestPreforkTakesNoneThatHasEnded(t *testing.T) {
+// twoSpares returns spares that have two processes, and start no others.
+func twoSpares(t *testing.T) *spares {
+	t.Helper()
 	program := newProgram(Process{Command: sh("cat")}, false)
 	s := newSpares(2, nil, nil, discard)
 	for range 2 {
@@ -136,10 +137,19 @@ func TestPreforkTakesNoneThatHasEnded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer p.close()
-		defer p.kill()
+		t.Cleanup(func() {
+			p.kill()
+			p.wait()
+			p.close()
+		})
 		s.waiting = append(s.waiting, &spare{task: p})
 	}
+	return s
+}
+
+// TestPreforkTakesNoneThatHasEnded, though nobody has noticed yet.
+func TestPreforkTakesNoneThatHasEnded(t *testing.T) {
+	s := twoSpares(t)
 	dead, alive := s.waiting[0], s.waiting[1]
 	dead.kill()
 	gone(dead.pid)
@@ -149,26 +159,13 @@ func TestPreforkTakesNoneThatHasEnded(t *testing.T) {
 	if got := s.take(1); got != nil {
 		t.Errorf("got %v, want none", got)
 	}
-	alive.kill()
-	alive.wait()
 }
 
 // TestPreforkStartsWhenQuiet: while requests come and end nothing is started,
 // unless one has found none.
 func TestPreforkStartsWhenQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		program := newProgram(Process{Command: sh("cat")}, false)
-		s := newSpares(2, nil, nil, discard)
-		for range 2 {
-			p, err := program.start(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.close()
-			defer p.wait()
-			defer p.kill()
-			s.waiting = append(s.waiting, &spare{task: p})
-		}
+		s := twoSpares(t)
 		var first *spare
 		for _, step := range []struct {
 			name    string
