@@ -80,20 +80,18 @@ const longestCallID = 128
 // panics too.
 func (o *Observer) Stage(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header[callIDHeader]
+		if len(id) != 1 || !isCallID(id[0]) {
+			id = []string{newCallID()}
+			r.Header[callIDHeader] = id
+		}
+		w.Header()[callIDHeader] = id // so that a caller can say which call it was
 		// Not from a pool: a function in this process may hold on to its writer
 		// for longer than it should, and would then write into another's answer.
 		rec := &recorder{
 			ResponseWriter: w, control: *http.NewResponseController(w), patience: o.WriteTimeout, shared: r.ProtoMajor > 1,
-			record: Record{Context: r.Context(), Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()},
+			record: Record{Context: r.Context(), CallID: id[0], Address: o.Address(r), Method: r.Method, Path: r.URL.Path, Start: time.Now()},
 		}
-		if id := r.Header[callIDHeader]; len(id) == 1 && isCallID(id[0]) {
-			rec.callID[0] = id[0]
-		} else {
-			rec.callID[0] = newCallID()
-			r.Header[callIDHeader] = rec.callID[:]
-		}
-		rec.record.CallID = rec.callID[0]
-		w.Header()[callIDHeader] = rec.callID[:] // so that a caller can say which call it was
 
 		o.arrival.Store(rec.record.Start.UnixNano())
 		o.inflight.Add(1)
@@ -175,7 +173,6 @@ func newCallID() string {
 type recorder struct {
 	http.ResponseWriter
 	record   Record
-	callID   [1]string // as a header has it
 	control  http.ResponseController
 	patience time.Duration
 	shared   bool      // the connection has other requests too, as in HTTP/2

@@ -356,7 +356,7 @@ func (a *forkAnswer) finish() {
 	}
 	a.begin()
 	if a.buffer != nil {
-		a.Header()[durationHeader] = []string{durationOf(a.start)}
+		setDuration(a.Header(), a.start)
 		a.Header().Set("Content-Length", strconv.Itoa(a.buffer.Len()))
 		_, _ = a.Write(a.buffer.Bytes())
 		return

@@ -19,13 +19,12 @@ import (
 // A forwarding is a request on its way to the function and back.
 type forwarding struct {
 	*overHTTP
-	start    time.Time
-	writer   http.ResponseWriter
-	control  *http.ResponseController
-	request  *http.Request // the caller's, and then the function's
-	path     string        // of the caller's
-	body     *callersBody  // nil if none has to be waited for
-	duration [1]string     // as a header has it
+	start   time.Time
+	writer  http.ResponseWriter
+	control *http.ResponseController
+	request *http.Request // the caller's, and then the function's
+	path    string        // of the caller's
+	body    *callersBody  // nil if none has to be waited for
 }
 
 // forward passes a request on and its answer back. The request is made into the
@@ -204,8 +203,7 @@ func (f *forwarding) answer(res *http.Response) {
 		h["Content-Type"] = nil // or our server would guess one
 	}
 	addHeaders(h, res.Header)
-	f.duration[0] = durationOf(f.start)
-	h[durationHeader] = f.duration[:]
+	setDuration(h, f.start)
 	announced := len(res.Trailer)
 	for name := range res.Trailer {
 		h.Add("Trailer", name)
@@ -302,8 +300,7 @@ func (f *forwarding) upgrade(res *http.Response) {
 	}
 	h := f.writer.Header()
 	addHeaders(h, res.Header)
-	f.duration[0] = durationOf(f.start)
-	h[durationHeader] = f.duration[:]
+	setDuration(h, f.start)
 	caller, buffered, err := f.control.Hijack()
 	if err != nil {
 		f.failed(fmt.Errorf("the caller's connection can't be taken over: %w", err))

@@ -83,12 +83,9 @@ func (f Report) refuse(w http.ResponseWriter, r *http.Request, why auth.Reason) 
 	auth.Refuse(w, &auth.Denied{Reason: why})
 }
 
-// durationHeader says how long the function has taken, as of-watchdog does.
-const durationHeader = "X-Duration-Seconds"
-
-// durationOf is the time since start as durationHeader has it: in seconds with six
-// digits behind the point.
-func durationOf(start time.Time) string {
+// setDuration says how long the function has taken, as of-watchdog does: in
+// seconds with six digits behind the point.
+func setDuration(h http.Header, start time.Time) {
 	micros := time.Since(start).Microseconds()
 	var text [32]byte
 	b := strconv.AppendInt(text[:0], micros/1e6, 10)
@@ -96,7 +93,7 @@ func durationOf(start time.Time) string {
 	for unit := int64(1e5); unit > 0; unit /= 10 {
 		b = append(b, '0'+byte(micros/unit%10)) //nolint:gosec // a digit
 	}
-	return string(b)
+	h["X-Duration-Seconds"] = []string{string(b)}
 }
 
 // A callersBody notices when the caller's body has ended, and when it was the
