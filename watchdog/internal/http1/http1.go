@@ -49,8 +49,7 @@ func IsTarget(s string) bool {
 
 // CutField takes a header and its line's end off a head. The name is in its
 // canonical spelling. It is not ok about what is not written as it should be.
-func CutField(head string) (name, value, rest string, ok bool) {
-	s := head
+func CutField(s string) (name, value, rest string, ok bool) {
 	colon, upper, canonical := 0, true, true
 	for ; colon < len(s) && s[colon] != ':'; colon++ {
 		c := s[colon]

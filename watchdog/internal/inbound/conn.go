@@ -114,12 +114,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 }
 
 // CloseWrite tells the caller that nothing more will come.
-func (c *conn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+func (c *conn) CloseWrite() error { return socket.CloseWrite(c.Conn) }
 
 // Close implements [net.Conn].
 func (c *conn) Close() error {

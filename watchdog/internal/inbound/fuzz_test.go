@@ -207,21 +207,8 @@ func both(t testing.TB, h http.HandlerFunc) (theirs, ours net.Addr) {
 	reference.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	reference.Start()
 	t.Cleanup(reference.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := NewServer(&http.Server{Handler: h, ErrorLog: reference.Config.ErrorLog})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		_ = s.Close()
-		<-ended
-	})
-	return reference.Listener.Addr(), l.Addr()
+	ours = listen(t, NewServer(&http.Server{Handler: h, ErrorLog: reference.Config.ErrorLog}))
+	return reference.Listener.Addr(), ours
 }
 
 // TestRequests sends each request to both servers, in one piece and in several.

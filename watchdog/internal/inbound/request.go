@@ -58,8 +58,8 @@ func (b *body) Close() error {
 }
 
 // parseHead reads an ordinary head, without the empty line at its end, into r, which
-// has a URL for it. It is false for every other: that is for net/http to read, as which it reads its
-// own.
+// has a URL for it. It is false for every other: that is for net/http to read, as
+// which it reads its own.
 func parseHead(r *http.Request, head string) bool {
 	line, rest, _ := strings.Cut(head, "\r\n")
 	method, line, found := strings.Cut(line, " ")

@@ -48,8 +48,8 @@ func onBoth(t *testing.T, test func(t *testing.T, serve starter)) {
 	}
 }
 
-// start has a server serve, and returns a function that connects.
-func start(t *testing.T, s served) (dial func() (*net.TCPConn, *bufio.Reader)) {
+// listen has a server serve, until the end of the test.
+func listen(t testing.TB, s served) net.Addr {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,8 +64,15 @@ func start(t *testing.T, s served) (dial func() (*net.TCPConn, *bufio.Reader)) {
 		_ = s.Close()
 		<-ended
 	})
+	return l.Addr()
+}
+
+// start has a server serve, and returns a function that connects.
+func start(t *testing.T, s served) (dial func() (*net.TCPConn, *bufio.Reader)) {
+	t.Helper()
+	address := listen(t, s)
 	return func() (*net.TCPConn, *bufio.Reader) {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", address.String())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,8 +35,12 @@ func New(nc net.Conn) net.Conn {
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
 
 // CloseWrite tells the other side that nothing more will come.
-func (c *Conn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+func (c *Conn) CloseWrite() error { return CloseWrite(c.Conn) }
+
+// CloseWrite tells the other side of a connection that nothing more will come, if
+// that can be said.
+func CloseWrite(c net.Conn) error {
+	if w, ok := c.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
 	}
 	return errors.ErrUnsupported
@@ -129,28 +133,25 @@ func newOperation(p []byte) *operation {
 // Read reads from the descriptor of a socket, once. It does not wait: its error is
 // then EAGAIN.
 func Read(fd uintptr, p []byte) (int, error) {
-	for {
-		n, errno := read(fd, p)
-		switch errno {
-		case 0:
-			return n, nil
-		case syscall.EINTR:
-		default:
-			return 0, errno
-		}
+	n, errno := read(fd, p)
+	for errno == syscall.EINTR {
+		n, errno = read(fd, p)
 	}
+	return outcome(n, errno)
 }
 
 // Write is as Read. It may write less than all.
 func Write(fd uintptr, p []byte) (int, error) {
-	for {
-		n, errno := write(fd, p)
-		switch errno {
-		case 0:
-			return n, nil
-		case syscall.EINTR:
-		default:
-			return 0, errno
-		}
+	n, errno := write(fd, p)
+	for errno == syscall.EINTR {
+		n, errno = write(fd, p)
 	}
+	return outcome(n, errno)
+}
+
+func outcome(n int, errno syscall.Errno) (int, error) {
+	if errno != 0 {
+		return 0, errno
+	}
+	return n, nil
 }
