@@ -31,15 +31,14 @@ func (w *Watchdog) Run(ctx context.Context) error {
 		return err
 	}
 	defer main.Close()
-	servers := []server{w.newServer()}
-	listeners := []net.Listener{main}
+	servers := []listening{{w.newServer(), main}}
 	if w.config.MetricsPort != 0 {
 		l, err := w.listen(w.config.MetricsPort, "metrics_port")
 		if err != nil {
 			return err
 		}
 		defer l.Close()
-		servers, listeners = append(servers, w.newMetricsServer()), append(listeners, l)
+		servers = append(servers, listening{w.newMetricsServer(), l})
 		w.log.Info("metrics", "address", l.Addr().String())
 	}
 	if err := w.lock(); err != nil {
@@ -51,8 +50,8 @@ func (w *Watchdog) Run(ctx context.Context) error {
 	ended := make(chan error, len(servers)+1)
 	working, stop := context.WithCancel(context.Background())
 	defer stop()
-	for i, s := range servers {
-		go func() { ended <- s.Serve(listeners[i]) }()
+	for _, s := range servers {
+		go func() { ended <- s.Serve(s.to) }()
 	}
 	go w.reload(working)
 	if w.reap {
@@ -110,6 +109,12 @@ type server interface {
 	Serve(l net.Listener) error
 	Shutdown(ctx context.Context) error
 	Close() error
+}
+
+// A listening server has what it listens to.
+type listening struct {
+	server
+	to net.Listener
 }
 
 // A tlsServer serves HTTPS with the certificate of its configuration.
